@@ -1,0 +1,1 @@
+"""Run workflow documents, as a library."""

@@ -1,0 +1,36 @@
+"""The bounds a document, an output and a run are held to; settings with documented defaults.
+
+Precedents: GitHub Actions 256 matrix legs and 21 KB expressions, Airflow 48 KB XCom, Step Functions 256 KB payloads and
+25,000 events, Temporal 2 MB payloads and 51,200 events. Ours are wider because one machine pays for them alone.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bound what is accepted; every field can be set in the configuration."""
+
+    document_bytes: Annotated[int, Meta(description="Largest workflow document, in bytes.")] = 16 * 1024 * 1024
+    document_depth: Annotated[int, Meta(description="Deepest nesting of lists and objects in a document.")] = 64
+    document_tasks: Annotated[int, Meta(description="Most tasks in one document.")] = 20_000
+    document_problems: Annotated[int, Meta(description="Most problems reported for one document.")] = 100
+    expression_chars: Annotated[int, Meta(description="Longest expression, in characters.")] = 4096
+    expression_steps: Annotated[
+        int, Meta(description="Most elements that the list macros of one expression may visit, by an upper estimate.")
+    ] = 10_000_000
+    output_bytes: Annotated[int, Meta(description="Largest output of a task as JSON, in bytes.")] = 16 * 1024 * 1024
+    inline_bytes: Annotated[
+        int, Meta(description="Outputs larger than this are kept in a file beside the database, in bytes.")
+    ] = 64 * 1024
+    log_bytes: Annotated[int, Meta(description="Largest log of one attempt, in bytes; the rest is dropped and said.")] = (
+        10 * 1024 * 1024
+    )
+    task_timeout: Annotated[
+        float, Meta(description="Timeout of an attempt whose task and workflow set none, in seconds.")
+    ] = 24 * 3600.0
+    max_lost: Annotated[
+        int, Meta(description="How often an attempt may be lost with its process before the task fails.")
+    ] = 3
