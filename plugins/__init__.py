@@ -1,1 +1,1 @@
-"""The built-in task types, one file each; every file imports `engine.task` and `engine.errors` and nothing else of ours."""
+"""The built-in task types, one file each; a file imports `engine.task` and `engine.errors` and nothing else of ours."""

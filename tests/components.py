@@ -1,0 +1,63 @@
+"""What a test may need from the machine beyond Python, how to see it, and how to get it.
+
+`needs` skips where the component is missing; with CI set a missing component fails, so that no gap goes unseen.
+Called by tests and fixtures, and by conftest for `@pytest.mark.needs("...")`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+
+
+class Component(NamedTuple):
+    """Say whether the machine has it, and what to do where it has not."""
+
+    is_present: Callable[[], bool]
+    remedy: str
+
+
+def _command(name: str) -> Callable[[], bool]:
+    return lambda: shutil.which(name) is not None
+
+
+def postgres_bin() -> Path | None:
+    """Find the folder of PostgreSQL's server programs, the newest version first; None when there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).parent if on_path else None
+
+
+COMPONENTS = {
+    "postgresql": Component(lambda: postgres_bin() is not None, "apt-get install postgresql"),
+    "procps": Component(_command("ps"), "apt-get install procps"),
+    "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),
+    "strace": Component(_command("strace"), "apt-get install strace"),
+    "systemd": Component(_command("systemd-analyze"), "apt-get install systemd"),
+}
+
+
+def in_ci() -> bool:
+    """Tell whether the environment says that this is a build machine (`CI=true`)."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def needs(name: str) -> None:
+    """Go on where the component is present, else skip the test, or fail it in CI.
+
+    A name that COMPONENTS does not hold is a KeyError: a misspelt one must not skip for ever.
+    """
+    component = COMPONENTS[name]
+    if not component.is_present():
+        _give_up(f"needs {name}: {component.remedy}")
+
+
+def _give_up(sentence: str) -> NoReturn:
+    if in_ci():
+        pytest.fail(f"{sentence} (CI must have it)", pytrace=False)
+    pytest.skip(sentence)

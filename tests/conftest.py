@@ -1,0 +1,31 @@
+"""What holds for every test: real components or none, no other machine, and hypothesis without stopwatches."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import network
+from tests.components import in_ci, needs
+
+# No deadline and no complaint about slowness: how long an example takes says how busy the machine is. The same examples
+# every time in CI, new ones on a developer's machine.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if in_ci() else "dev")
+
+network.keep_here()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the components that `@pytest.mark.needs(...)` names before any fixture is built."""
+    for mark in item.iter_markers("needs"):
+        for component in mark.args:
+            needs(component)
+
+
+@pytest.fixture(autouse=True)
+def _no_far_connection() -> Iterator[None]:
+    network.refused.clear()
+    yield
+    assert not network.refused, f"connections to other machines were tried: {network.refused}"
