@@ -31,7 +31,7 @@ RESERVED_FIELDS = frozenset(
     }
 )
 # What the runner adds to the dict that `run(task)` receives; a field of the same name would be hidden.
-HANDED_FIELDS = frozenset({"inputs", "output", "memo", "run", "attempt"})
+HANDED_FIELDS = frozenset({"inputs", "output", "memo", "run", "attempt", "settings"})
 
 
 class TaskType(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,40 @@
+"""A request to run a workflow, and the receipt for it: what every source hands to the one door.
+
+Values only. `executor` turns a submission into a run; `store` writes it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.model import Workflow
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for one run of a workflow that passed every check.
+
+    `document` is the JSON as written (kept, and hashed for the version), `params` are complete (defaults applied).
+    `trigger` is the public object (`{"type": "inbox", "file": ...}`). `run_at` is wall seconds. `claim` names a dropped
+    file that is ours, `due` a schedule's instant as (schedule name, wall seconds): each of these, and the idempotency
+    key, leads to at most one run. `reused` maps tasks that need not run again to their outputs (JSON).
+    """
+
+    workflow: Workflow
+    document: bytes
+    params: dict[str, Any] = {}
+    trigger: dict[str, Any] = {"type": "cli"}
+    idempotency_key: str | None = None
+    priority: int = 0
+    run_at: float | None = None
+    claim: str | None = None
+    due: tuple[str, float] | None = None
+    reused: dict[str, bytes] = {}
+    labels: dict[str, str] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Say which run a submission led to; `is_new` is false when an earlier one with the same key answers for it."""
+
+    run: str
+    is_new: bool
+    state: str
