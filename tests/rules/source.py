@@ -75,11 +75,11 @@ def pyproject() -> dict[str, Any]:
 
 
 def floors(container: str) -> list[list[str]]:
-    """Return the floors of a package as the import contracts draw them, highest first, in dotted names."""
+    """Return the floors of a package as the import contracts draw them, highest first, dotted; plugins has none."""
     for contract in pyproject()["tool"]["importlinter"]["contracts"]:
         if contract.get("containers") == [container]:
             return [[f"{container}.{room}" for room in re.findall(r"\w+", line)] for line in contract["layers"]]
-    raise LookupError(container)
+    return []
 
 
 def is_in(name: str, owners: tuple[str, ...]) -> bool:
