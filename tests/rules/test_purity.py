@@ -15,7 +15,7 @@ COMPUTING = {
 }  # fmt: skip
 # Libraries of others that compute and do nothing else.
 COMPUTING_LIBRARIES = {"cel", "jmespath", "jsonschema_rs", "msgspec"}
-# What a single module may have beyond that, and why.
+# What a single room may have beyond that, and why.
 EXCEPTIONS = {
     ("engine.clock", "time"): "it is the clock",
     ("daemon.calendar", "zoneinfo"): "reads the time zone tables, which are constants",
@@ -35,8 +35,8 @@ def impurities(source: Source) -> list[str]:
     found = []
     for name, line in source.imports:
         top = name.partition(".")[0]
-        is_fine = top in COMPUTING | COMPUTING_LIBRARIES | {"engine", "daemon"} or (source.name, top) in EXCEPTIONS
-        if not is_fine:
+        is_excepted = any(top == library and is_in(source.name, (room,)) for room, library in EXCEPTIONS)
+        if top not in COMPUTING | COMPUTING_LIBRARIES | {"engine", "daemon"} and not is_excepted:
             found.append(f"{source.at(line)} imports {name}: this floor is pure, hand the result in instead")
     return found
 
