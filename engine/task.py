@@ -1,13 +1,16 @@
 """The plugin contract: what a plugin file may import from us, and what the engine knows of a task type.
 
 A plugin is a module with `TASK_TYPE` and `run(task) -> bool`, or a function decorated with `@task("type")`.
-The registry collects both; the runner calls them.
+The registry collects both; the runner calls them. A plugin that needs the time takes `wall` and `ticks` from here.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
+
+from engine.clock import ticks as ticks  # noqa: PLC0414 -- handed on: a plugin imports nothing of ours but this module
+from engine.clock import wall as wall  # noqa: PLC0414
 
 RESERVED_FIELDS = frozenset(
     {
@@ -88,7 +91,7 @@ class InterruptedByEngineError(BaseException):
 
 
 def later(seconds: float, memo: object = None) -> NoReturn:
-    """End this call without an outcome: the engine calls the plugin again after `seconds` and holds no worker until then.
+    """End this call without an outcome: the engine calls again after `seconds` and holds no worker until then.
 
     The next call is of the same attempt and finds `memo` (any JSON value) in `task["memo"]`.
     """
