@@ -9,28 +9,32 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+Count = Annotated[int, Meta(ge=1)]
+Bytes = Annotated[int, Meta(ge=1, extra={"unit": "bytes"})]
+Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bound what is accepted; every field can be set in the configuration."""
 
-    document_bytes: Annotated[int, Meta(description="Largest workflow document, in bytes.")] = 16 * 1024 * 1024
-    document_depth: Annotated[int, Meta(description="Deepest nesting of lists and objects in a document.")] = 64
-    document_tasks: Annotated[int, Meta(description="Most tasks in one document.")] = 20_000
-    document_problems: Annotated[int, Meta(description="Most problems reported for one document.")] = 100
-    expression_chars: Annotated[int, Meta(description="Longest expression, in characters.")] = 4096
+    document_bytes: Annotated[Bytes, Meta(description="Largest workflow document, in bytes.")] = 16 * 1024 * 1024
+    document_depth: Annotated[Count, Meta(description="Deepest nesting of lists and objects in a document.")] = 64
+    document_tasks: Annotated[Count, Meta(description="Most tasks in one document.")] = 20_000
+    document_problems: Annotated[Count, Meta(description="Most problems reported for one document.")] = 100
+    expression_chars: Annotated[Count, Meta(description="Longest expression, in characters.")] = 4096
     expression_steps: Annotated[
-        int, Meta(description="Most elements that the list macros of one expression may visit, by an upper estimate.")
+        Count, Meta(description="Most elements that the list macros of one expression may visit, by an upper estimate.")
     ] = 10_000_000
-    output_bytes: Annotated[int, Meta(description="Largest output of a task as JSON, in bytes.")] = 16 * 1024 * 1024
+    output_bytes: Annotated[Bytes, Meta(description="Largest output of a task as JSON, in bytes.")] = 16 * 1024 * 1024
     inline_bytes: Annotated[
-        int, Meta(description="Outputs larger than this are kept in a file beside the database, in bytes.")
+        Bytes, Meta(description="Outputs larger than this are kept in a file beside the database, in bytes.")
     ] = 64 * 1024
-    log_bytes: Annotated[int, Meta(description="Largest log of one attempt, in bytes; the rest is dropped and said.")] = (
-        10 * 1024 * 1024
-    )
+    log_bytes: Annotated[
+        Bytes, Meta(description="Largest log of one attempt, in bytes; the rest is dropped and said.")
+    ] = 10 * 1024 * 1024
     task_timeout: Annotated[
-        float, Meta(description="Timeout of an attempt whose task and workflow set none, in seconds.")
+        Seconds, Meta(description="Timeout of an attempt whose task and workflow set none, in seconds.")
     ] = 24 * 3600.0
     max_lost: Annotated[
-        int, Meta(description="How often an attempt may be lost with its process before the task fails.")
+        int, Meta(description="How often an attempt may be lost with its process before the task fails.", ge=0)
     ] = 3
