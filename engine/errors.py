@@ -1,23 +1,25 @@
 """Every error a person can meet, as one tree; each class has a stable `code` and says what to do.
 
-    DropmillError
-    ├── InputError                     exit 2: what was handed in cannot be used
-    │   ├── DocumentInvalidError       a workflow document or request, with all its problems
-    │   ├── ParamsInvalidError         the parameters of a submission, with all their problems
-    │   ├── ConfigInvalidError         the configuration, with all its problems
-    │   ├── WorkflowUnknownError       no workflow has this name
-    │   ├── RunUnknownError            no run has this id
-    │   ├── RunAmbiguousError          more than one run's id starts like this
-    │   ├── TaskUnknownError           the run has no such task
-    │   └── RunNotEndedError / RunEndedError
-    ├── StateError                     exit 1: the memory cannot be trusted or written
-    │   ├── StateBusyError             somebody else owns the state folder
-    │   ├── StoreLostError             a write could not be made durable
-    │   ├── StoreCorruptError          the database is damaged
-    │   └── StoreTooNewError           written by a newer version
-    ├── BackendError                   exit 1: worker processes cannot be started
-    ├── DaemonAbsentError              exit 3: no daemon answers
-    └── DaemonRefusedError             exit 4: the daemon said no
+DropmillError
+├── InputError                     exit 2: what was handed in cannot be used
+│   ├── DocumentInvalidError       a workflow document or request, with all its problems
+│   ├── ParamsInvalidError         the parameters of a submission, with all their problems
+│   ├── ConfigInvalidError         the configuration, with all its problems
+│   ├── WorkflowUnknownError       no workflow has this name
+│   ├── RunUnknownError            no run has this id
+│   ├── RunAmbiguousError          more than one run's id starts like this
+│   ├── TaskUnknownError           the run has no such task
+│   └── RunNotEndedError / RunEndedError
+├── StateError                     exit 1: the memory cannot be trusted or written
+│   ├── StateBusyError             somebody else owns the state folder
+│   ├── StoreLostError             a write could not be made durable
+│   ├── RunsLostError              somebody else changed runs that this process owns
+│   ├── StoreCorruptError          the database is damaged
+│   └── StoreTooNewError           written by a newer version
+├── BackendError                   exit 1: worker processes cannot be started
+├── ExecutorStoppedError           exit 4: it takes no more requests
+├── DaemonAbsentError              exit 3: no daemon answers
+└── DaemonRefusedError             exit 4: the daemon said no
 """
 
 from collections.abc import Sequence
@@ -175,8 +177,21 @@ class StoreLostError(StateError):
     code = "store_lost"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(f"the database could not be written ({detail}); free disk space or repair it, then start again")
+        super().__init__(
+            f"the database could not be written ({detail}); free disk space or repair it, then start again"
+        )
         self.detail = detail
+
+
+class RunsLostError(StateError):
+    """Somebody else changed runs that this process owns; memory and disk disagree."""
+
+    code = "runs_lost"
+
+    def __init__(self, runs: Sequence[str]) -> None:
+        names = ", ".join(runs[:3])
+        super().__init__(f"another process changed {len(runs)} live runs ({names}); start again to take them up")
+        self.runs = tuple(runs)
 
 
 class StoreCorruptError(StateError):
@@ -207,6 +222,16 @@ class BackendError(DropmillError):
     def __init__(self, detail: str) -> None:
         super().__init__(f"the worker processes cannot be started: {detail}")
         self.detail = detail
+
+
+class ExecutorStoppedError(DropmillError):
+    """It is stopping and takes no more requests."""
+
+    code = "stopping"
+    exit_status = 4
+
+    def __init__(self) -> None:
+        super().__init__("it is stopping and takes no more requests; try again when it runs")
 
 
 class DaemonAbsentError(DropmillError):

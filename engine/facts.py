@@ -1,7 +1,7 @@
 """Every fact (something that happened) and every order (something to do): the vocabulary between `run` and its hands.
 
 Frozen values both ways. `task` is the key of a task in its run, `attempt` counts from 1, times are wall seconds,
-`output` is JSON as bytes (never decoded on the way). Facts carry the attempt they speak of, so that late ones are known.
+`output` is JSON as bytes (never decoded on the way). Facts carry the attempt they speak of: a late one shows.
 """
 
 from typing import Any
@@ -215,6 +215,14 @@ class Kill(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class WindDown(msgspec.Struct, frozen=True):
+    """Record that the run is going to end like this, so that a restart in between does not forget it."""
+
+    state: State
+    reason: Reason
+    message: str = ""
+
+
 class Finish(msgspec.Struct, frozen=True):
     """Record the end of the run."""
 
@@ -223,4 +231,4 @@ class Finish(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-Order = Begin | Start | Complete | Fail | RetryAt | WaitUntil | Skip | Cancel | Kill | Finish
+Order = Begin | Start | Complete | Fail | RetryAt | WaitUntil | Skip | Cancel | Kill | WindDown | Finish

@@ -1,4 +1,4 @@
-"""Identifiers that sort by time: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32 (26 characters)."""
+"""Identifiers that sort by time: 48 bits of milliseconds, 80 random bits, 26 characters of Crockford's base 32."""
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BYTES = 10

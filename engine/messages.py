@@ -14,7 +14,8 @@ from engine.task import Catalogue
 class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_like=True, gc=False):
     """Pool to worker: call the plugin of `type` for this attempt.
 
-    `seq` names the attempt on this pipe; `fields` is JSON; `secrets` are the values to redact; limits in bytes and seconds.
+    `seq` names the attempt on this pipe; `fields` is JSON; `secrets` are the values to redact;
+    limits are bytes and seconds.
     """
 
     seq: int

@@ -1,0 +1,48 @@
+"""A workflow made ready to run: its graph and its compiled expressions, computed once and shared by its runs. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from engine import expressions
+from engine.expressions import Expression, Template
+from engine.model import Task, Workflow
+from engine.resolver import Graph
+
+
+class PlannedTask(msgspec.Struct, frozen=True):
+    """Join a task with what it needs at run time; `template` is None when its fields hold no expression."""
+
+    task: Task
+    position: int
+    dependants: tuple[str, ...]
+    template: Template | None
+    condition: Expression | None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Hold a workflow, its graph and its tasks by id."""
+
+    workflow: Workflow
+    graph: Graph
+    tasks: dict[str, PlannedTask]
+
+
+def make_plan(workflow: Workflow) -> Plan:
+    """Build the graph and compile every expression of a workflow that the loader passed."""
+    graph = Graph([task.id for task in workflow.tasks], [task.depends_on for task in workflow.tasks])
+    tasks = {
+        task.id: PlannedTask(
+            task=task,
+            position=position,
+            dependants=graph.dependants[task.id],
+            template=_template(task.fields),
+            condition=expressions.compile_text(task.when) if task.when is not None else None,
+        )
+        for position, task in enumerate(workflow.tasks)
+    }
+    return Plan(workflow, graph, tasks)
+
+
+def _template(fields: dict[str, Any]) -> Template | None:
+    return expressions.find(fields) if fields else None
