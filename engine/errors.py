@@ -5,6 +5,7 @@ DropmillError
 │   ├── DocumentInvalidError       a workflow document or request, with all its problems
 │   ├── ParamsInvalidError         the parameters of a submission, with all their problems
 │   ├── ConfigInvalidError         the configuration, with all its problems
+│   ├── ScheduleInvalidError       when a schedule is due cannot be read, with all its problems
 │   ├── WorkflowUnknownError       no workflow has this name
 │   ├── RunUnknownError            no run has this id
 │   ├── RunAmbiguousError          more than one run's id starts like this
@@ -92,6 +93,13 @@ class ConfigInvalidError(_ProblemsError):
 
     code = "config_invalid"
     what = "the configuration"
+
+
+class ScheduleInvalidError(_ProblemsError):
+    """An expression, bound or time zone of a schedule that cannot be used, with all its problems."""
+
+    code = "schedule_invalid"
+    what = "the schedule expression"
 
 
 class WorkflowUnknownError(InputError):

@@ -39,6 +39,7 @@ from engine.run import Run
 from engine.slots import Slots
 from engine.states import Reason, State
 from engine.submission import Receipt, Submission
+from engine.task import Catalogue
 from engine.timers import Timed, Timers
 from engine.values import Values
 
@@ -166,6 +167,10 @@ class Executor:
 
         return self._ask(carry_out)
 
+    def catalogue(self) -> "Future[Catalogue]":
+        """Ask which task types can be run now; the same object until a plugin file changes."""
+        return self._ask(lambda _now, answer: answer.set_result(self._backend.catalogue()))
+
     def adopt(self, run: Run, plan: Plan, run_at: float | None = None) -> None:
         """Take over a recorded run that nobody owns (recovery): what was RUNNING is Lost, timers are armed again.
 
@@ -210,6 +215,7 @@ class Executor:
                 self._turn()
             self._cut_off()
         except BaseException as error:
+            # Memory may be ahead of disk now: stop rather than guess.
             self._die(error)
         finally:
             self._refuse_all()

@@ -22,7 +22,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     workflow: Workflow
     document: bytes
     params: dict[str, Any] = {}
-    trigger: dict[str, Any] = {"type": "cli"}
+    trigger: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "cli"})
     idempotency_key: str | None = None
     priority: int = 0
     run_at: float | None = None

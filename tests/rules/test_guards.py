@@ -7,7 +7,9 @@ import pytest
 from tests.rules.source import Source, scopes, sources
 
 # "module:function" -> why this guard may catch everything, and where what it caught is recorded.
-GUARDS: dict[str, str] = {}
+GUARDS: dict[str, str] = {
+    "engine.executor:Executor._loop": "the loop that owns every run: it stops the process rather than guess",
+}
 MIN_REASON_WORDS = 3
 _BROAD = {"Exception", "BaseException"}
 

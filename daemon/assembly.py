@@ -1,0 +1,99 @@
+"""The engine put together on one state folder: owner's lock, memory, worker processes, executor, intake.
+
+`service` and `dropmill run` both stand on it; it starts its parts in order and stops them in reverse, even if a start
+failed half-way.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.ambience import Ambience, gather
+from daemon.config import Config
+from daemon.intake import Intake
+from daemon.library import Library
+from daemon.ownership import Ownership
+from engine.attemptlog import AttemptLogs
+from engine.clock import SystemClock
+from engine.executor import Executor, Listener
+from engine.history import History
+from engine.pool import Pool
+from engine.store import Store
+from engine.values import Values
+
+
+class Assembly:
+    """Own the parts of a running engine; a service with `start` and `stop`."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        kind: str,
+        listeners: Sequence[Listener] = (),
+        on_death: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """Compose the parts; `kind` says in the lock what owns the folder (`daemon` or `run`)."""
+        state = config.paths.state
+        self.config, self._kind = config, kind
+        self._parts = contextlib.ExitStack()
+        self.ambience: Ambience = gather(config, os.environ)
+        self.ownership = Ownership(state)
+        clock = SystemClock()
+        values = Values(state / "values")
+        self.logs = AttemptLogs(config.paths.logs, config.limits)
+        self.store = Store(database_url(config), values=values, clock=clock)
+        self.history = History(database_url(config), values=values)
+        self.pool = Pool(
+            workers=config.executor.worker_count(),
+            folders=[str(folder) for folder in config.paths.plugins],
+            settings=config.plugins,
+            limits=config.limits,
+            logs=self.logs,
+            clock=clock,
+            grace_seconds=config.executor.grace,
+            recycle_after=config.executor.recycle_after,
+            recycle_memory=config.executor.recycle_memory,
+        )
+        self.executor = Executor(
+            self.store,
+            self.pool,
+            clock=clock,
+            limits=config.limits,
+            values=values,
+            ambience=self.ambience,
+            listeners=listeners,
+            on_death=on_death,
+        )
+        self.intake = Intake(self.executor, Library(config.paths.workflows), config.limits)
+
+    def open(self) -> None:
+        """Take the folder and open the memory; nothing runs yet, recovery may look around."""
+        self.ownership.acquire(self._kind)
+        self._parts.callback(self.ownership.release)
+        self.store.open()
+        self._parts.callback(self.store.close)
+
+    def start(self) -> None:
+        """Start workers and executor; `open` came before."""
+        self.pool.start()
+        self._parts.callback(self.pool.stop, 0.0)
+        self.executor.start()
+
+    def stop(self, grace_seconds: float = 0.0) -> None:
+        """Stop everything in reverse; harmless twice and after a start that failed."""
+        try:
+            self.executor.stop(grace_seconds)
+        finally:
+            self._parts.close()
+
+
+def database_url(config: Config) -> str:
+    """Return the URL of the memory: the configured one, or SQLite in the state folder."""
+    return config.history.url or f"sqlite:///{database_file(config)}"
+
+
+def database_file(config: Config) -> Path:
+    """Return where SQLite keeps the memory if no URL says otherwise."""
+    return (config.paths.state / "state.db").absolute()

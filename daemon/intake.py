@@ -1,0 +1,117 @@
+"""The one door: every source hands its submissions in here and gets one receipt.
+
+Judges the document once and completely, resolves the parameters, and asks the executor for the run. Keeps the plans of
+documents seen lately, so that a workflow dropped a thousand times is planned once.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.library import Library
+from engine import loader, params
+from engine.errors import DocumentInvalidError, InputError
+from engine.executor import Executor
+from engine.limits import Limits
+from engine.plan import Plan, make_plan
+from engine.submission import Receipt, Submission
+from engine.task import Catalogue
+
+_PLANS_KEPT = 64
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Say where a submission comes from and what came along with it; see `engine.submission.Submission`."""
+
+    trigger: dict[str, Any]
+    params: Mapping[str, Any] = {}
+    idempotency_key: str | None = None
+    priority: int = 0
+    run_at: float | None = None
+    claim: str | None = None
+    due: tuple[str, float] | None = None
+    labels: dict[str, str] = {}
+    reused: dict[str, bytes] = {}
+
+
+class Intake:
+    """Turn documents and names into runs; safe from any thread."""
+
+    def __init__(self, executor: Executor, library: Library, limits: Limits) -> None:
+        """Compose it."""
+        self._executor, self._library, self._limits = executor, library, limits
+        self._plans: OrderedDict[tuple[str, str], tuple[Catalogue, Plan]] = OrderedDict()
+
+    def submit(self, document: bytes, origin: Origin, *, name: str = "") -> Receipt:
+        """Run a workflow document and return the receipt when the run is recorded durably.
+
+        `name` is used for a document that gives itself none. Raises DocumentInvalidError or ParamsInvalidError with
+        every problem; nothing is recorded then.
+        """
+        plan = self.plan(document, name=name)
+        given = params.resolve(plan.workflow, origin.params)
+        submission = Submission(
+            workflow=plan.workflow,
+            document=document,
+            params=given,
+            trigger=origin.trigger,
+            idempotency_key=origin.idempotency_key,
+            priority=origin.priority,
+            run_at=origin.run_at,
+            claim=origin.claim,
+            due=origin.due,
+            labels=origin.labels,
+            reused=origin.reused,
+        )
+        return self._executor.submit(submission, plan).result()
+
+    def submit_named(self, name: str, origin: Origin) -> Receipt:
+        """Run a workflow known by name.
+
+        Raises WorkflowUnknownError, or as `submit` does.
+        """
+        return self.submit(self.read(name), origin, name=Path(name).stem)
+
+    def read(self, name: str) -> bytes:
+        """Return the document of a workflow given by name, or by path if there is a slash or an ending in it.
+
+        Raises WorkflowUnknownError or InputError.
+        """
+        path = Path(name) if "/" in name or name.endswith(".json") else self._library.find(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            message = f"the workflow {name} cannot be read: {error.strerror or error}"
+            raise InputError(message) from None
+
+    def plan(self, document: bytes, *, name: str = "") -> Plan:
+        """Judge a document and make its plan, or take the one made before.
+
+        Raises DocumentInvalidError with every problem.
+        """
+        catalogue = self._executor.catalogue().result()
+        key = (hashlib.sha256(document).hexdigest(), name)
+        known, plan = self._plans.get(key, (None, None))
+        if plan is None or known is not catalogue:
+            plan = judge(document, catalogue, self._limits, name=name)
+            self._plans[key] = catalogue, plan
+            while len(self._plans) > _PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+
+def judge(document: bytes, catalogue: Catalogue, limits: Limits, *, name: str = "") -> Plan:
+    """Load a document and plan it; `name` is for one that gives itself none.
+
+    Raises DocumentInvalidError with every problem.
+    """
+    workflow, problems = loader.load(document, catalogue, limits)
+    if workflow is None:
+        raise DocumentInvalidError(problems, name or None)
+    if workflow.name == "unnamed" and name:
+        workflow = msgspec.structs.replace(workflow, name=name)
+    return make_plan(workflow)
