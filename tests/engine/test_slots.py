@@ -1,0 +1,59 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.slots import Slots
+
+
+def serve(slots, ready, rounds):
+    """Start one task a turn; forget a run that has none left."""
+    served = []
+    for run in slots.offers():
+        if not ready[run]:
+            slots.forget(run)
+            continue
+        if len(served) == rounds:
+            break
+        ready[run] -= 1
+        served.append(run)
+    return served
+
+
+def test_runs_of_one_priority_take_turns():
+    slots, ready = Slots(), {"a": 3, "b": 3, "c": 1}
+    for run in ready:
+        slots.mark(run, 0)
+    assert serve(slots, ready, 7) == ["a", "b", "c", "a", "b", "a", "b"]
+
+
+def test_a_higher_priority_goes_first_until_it_has_nothing_left():
+    slots, ready = Slots(), {"low": 2, "high": 2}
+    slots.mark("low", 0)
+    slots.mark("high", 5)
+    assert serve(slots, ready, 4) == ["high", "high", "low", "low"]
+    assert len(slots) == 0
+
+
+def test_a_run_that_gets_something_urgent_moves_up():
+    slots = Slots()
+    slots.mark("a", 0)
+    slots.mark("b", 0)
+    slots.mark("b", 9)
+    slots.mark("b", 1)
+    assert next(slots.offers()) == "b"
+
+
+def test_forgetting_a_stranger_is_harmless():
+    Slots().forget("nobody")
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.tuples(st.integers(0, 6), st.integers(-2, 2))))
+def test_everything_ready_is_served_once_and_by_priority(wanted):
+    slots, ready = Slots(), {run: count for run, (count, _) in wanted.items()}
+    for run, (_, priority) in wanted.items():
+        slots.mark(run, priority)
+    served = serve(slots, ready, 10_000)
+    assert Counter(served) == Counter({run: count for run, (count, _) in wanted.items() if count})
+    priorities = [wanted[run][1] for run in served]
+    assert priorities == sorted(priorities, reverse=True)
