@@ -4,10 +4,12 @@ Encoded as MessagePack, one frame (4 bytes of length, big-endian) a list of mess
 bytes inside, so nobody on the way decodes them.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from engine.limits import Limits
 from engine.task import Catalogue
 
 
@@ -34,7 +36,8 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
 class Done(msgspec.Struct, frozen=True, tag_field="kind", tag="r", array_like=True, gc=False):
     """Worker to pool: how the attempt ended; `outcome` is the name of the fact it becomes.
 
-    `ended` is monotonic seconds by the worker (the same clock on one machine).
+    `delay` is seconds, for Deferred. `leaving` is set by the worker alone: it ends itself after this, and the outcome holds
+    when it is gone.
     """
 
     seq: int
@@ -47,6 +50,7 @@ class Done(msgspec.Struct, frozen=True, tag_field="kind", tag="r", array_like=Tr
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory_bytes: int = 0
+    leaving: bool = False
 
 
 class Said(msgspec.Struct, frozen=True, tag_field="kind", tag="l", array_like=True):
@@ -63,10 +67,23 @@ class Returned(msgspec.Struct, frozen=True, tag_field="kind", tag="b", array_lik
     seqs: tuple[int, ...]
 
 
+class Load(msgspec.Struct, frozen=True, tag_field="kind", tag="L", array_like=True):
+    """Pool to fork server, first of all: import the plugins found here; `settings` is handed on to the runner."""
+
+    builtin_package: str
+    folders: tuple[str, ...]
+    settings: dict[str, Any]
+    limits: Limits
+
+
 class Fork(msgspec.Struct, frozen=True, tag_field="kind", tag="F", array_like=True):
-    """Pool to fork server: fork worker number `worker`; its descriptors come along with the message."""
+    """Pool to fork server: fork worker number `worker`; its descriptors come along with the message.
+
+    `slot` is its place on the board that worker and pool share.
+    """
 
     worker: int
+    slot: int = 0
 
 
 class End(msgspec.Struct, frozen=True, tag_field="kind", tag="E", array_like=True):
@@ -84,11 +101,17 @@ class Forked(msgspec.Struct, frozen=True, tag_field="kind", tag="f", array_like=
 
 
 class Exited(msgspec.Struct, frozen=True, tag_field="kind", tag="x", array_like=True):
-    """Fork server to pool: the worker is reaped and nothing of its tree is alive; `status` as `os.waitpid` gives it."""
+    """Fork server to pool: the worker is reaped and nothing of its tree is alive; `status` as `os.waitpid` gives it.
+
+    `said` is what was left in the pipe of its standard output.
+    """
 
     worker: int
     pid: int
     status: int
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    said: bytes = b""
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="c", array_like=True):
@@ -106,7 +129,64 @@ class Refused(msgspec.Struct, frozen=True, tag_field="kind", tag="n", array_like
 
 ToWorker = Dispatch
 FromWorker = Done | Said | Returned
-ToServer = Fork | End
+ToServer = Load | Fork | End
 FromServer = Forked | Exited | Ready | Refused
 
 Settings = dict[str, Any]
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+_HEADER_BYTES = 4
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def frame(messages: Sequence[msgspec.Struct]) -> bytes:
+    """Encode messages as one frame."""
+    body = _ENCODER.encode(messages)
+    return len(body).to_bytes(_HEADER_BYTES, "big") + body
+
+
+class FrameError(ValueError):
+    """What came in is not a frame of ours; nothing that follows on this pipe can be trusted."""
+
+
+class Frames(Generic[Message]):
+    """Put frames together from the pieces they arrive in."""
+
+    def __init__(self, kinds: Any, most_bytes: int = 1 << 31) -> None:
+        """Read messages of the union `kinds`; a frame longer than `most_bytes` is refused before it is kept."""
+        self._decoder: msgspec.msgpack.Decoder[list[Message]] = msgspec.msgpack.Decoder(list[kinds])
+        self._most_bytes = most_bytes
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next piece and return the messages that are complete with it.
+
+        Raises FrameError; the frames before the bad one are lost with it.
+        """
+        if self._rest:
+            self._rest += data
+            whole: bytes | bytearray = self._rest
+        else:
+            whole = data
+        messages: list[Message] = []
+        start, end = 0, len(whole)
+        with memoryview(whole) as view:
+            while end - start >= _HEADER_BYTES:
+                after = start + _HEADER_BYTES + int.from_bytes(view[start : start + _HEADER_BYTES], "big")
+                if after - start > self._most_bytes:
+                    raise FrameError(f"a frame of {after - start} bytes is longer than {self._most_bytes}")
+                if after > end:
+                    break
+                messages += self._decode(view[start + _HEADER_BYTES : after])
+                start = after
+        if whole is self._rest:
+            del self._rest[:start]
+        elif start < end:
+            self._rest += data[start:]
+        return messages
+
+    def _decode(self, body: memoryview) -> list[Message]:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise FrameError(str(error)) from error
