@@ -15,7 +15,6 @@ import inspect
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -47,7 +46,7 @@ class Attempt(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """Return `succeeded`, `failed`, `broke` or `deferred`."""
+        """Return the name of the fact it becomes: `Succeeded`, `Failed`, `Broke` or `Deferred`."""
         return self.done.outcome
 
     @property
@@ -181,7 +180,7 @@ class PluginContract:
 
     def test_it_succeeds_with_good_fields(self, attempt, good):
         tried = attempt(good)
-        assert tried.outcome in {"succeeded", "deferred"}, tried.message
+        assert tried.outcome in {"Succeeded", "Deferred"}, tried.message
 
     def test_its_output_is_json_that_comes_back_equal(self, attempt, good):
         output = attempt(good).output
@@ -195,7 +194,7 @@ class PluginContract:
     def test_a_missing_required_field_is_named_before_it_is_called(self, attempt, good, entry):
         for name in entry["required_fields"]:
             tried = attempt({key: value for key, value in good.items() if key != name})
-            assert (tried.outcome, tried.done.reason) == ("failed", "invalid")
+            assert (tried.outcome, tried.done.reason) == ("Failed", "invalid")
             assert name in tried.message
 
     def test_a_field_of_the_wrong_type_is_named_before_it_is_called(self, attempt, good, schema):
@@ -203,7 +202,7 @@ class PluginContract:
         for name in typed:
             wrong = 1 if schema["properties"][name]["type"] in {"array", "object", "string", "boolean"} else {}
             tried = attempt({**good, name: wrong})
-            assert (tried.outcome, tried.done.reason) == ("failed", "invalid"), f"{name} = {wrong!r} was taken"
+            assert (tried.outcome, tried.done.reason) == ("Failed", "invalid"), f"{name} = {wrong!r} was taken"
             assert name in tried.message
 
     def test_a_field_it_does_not_know_is_refused(self, attempt, good):
@@ -211,12 +210,12 @@ class PluginContract:
         if self.takes_any_field:
             assert tried.done.reason != "invalid"
         else:
-            assert (tried.outcome, tried.done.reason) == ("failed", "invalid")
+            assert (tried.outcome, tried.done.reason) == ("Failed", "invalid")
             assert "no_such_field" in tried.message
 
     def test_bad_fields_fail_with_a_sentence_and_without_a_traceback(self, attempt, bad, capfd):
         for fields, words in bad:
             tried = attempt(fields)
-            assert tried.outcome == "failed", f"{fields} -> {tried.outcome}"
+            assert tried.outcome == "Failed", f"{fields} -> {tried.outcome}"
             assert words in tried.message
         assert "Traceback" not in capfd.readouterr().err
