@@ -7,6 +7,7 @@ documents seen lately, so that a workflow dropped a thousand times is planned on
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ class Intake:
     def submit(self, document: bytes, origin: Origin, *, name: str = "") -> Receipt:
         """Run a workflow document and return the receipt when the run is recorded durably.
 
+        Raises as `offer` does, or what kept the run from being recorded.
+        """
+        return self.offer(document, origin, name=name).result()
+
+    def offer(self, document: bytes, origin: Origin, *, name: str = "") -> "Future[Receipt]":
+        """Judge a workflow document and ask for its run; the receipt comes when the run is recorded durably.
+
         `name` is used for a document that gives itself none. Raises DocumentInvalidError or ParamsInvalidError with
         every problem; nothing is recorded then.
         """
@@ -67,7 +75,7 @@ class Intake:
             labels=origin.labels,
             reused=origin.reused,
         )
-        return self._executor.submit(submission, plan).result()
+        return self._executor.submit(submission, plan)
 
     def submit_named(self, name: str, origin: Origin) -> Receipt:
         """Run a workflow known by name.

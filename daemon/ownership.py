@@ -13,8 +13,8 @@ import msgspec
 from engine.clock import rfc3339, wall
 from engine.errors import StateBusyError
 
-# struct flock of Linux. Open-file-description locks: asking who has one takes none, and closing another descriptor of the
-# same file does not lose it, as it would with the older POSIX locks.
+# struct flock of Linux. Open-file-description locks: asking who has one takes none, and closing another descriptor of
+# the same file does not lose it, as it would with the older POSIX locks.
 _FLOCK = "hhqqi0q"
 
 

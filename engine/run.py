@@ -40,73 +40,13 @@ from engine.facts import (
     WaitUntil,
     WindDown,
 )
-from engine.joins import Join, Verdict
+from engine.joins import Verdict
 from engine.model import Task
-from engine.plan import Plan, PlannedTask
+from engine.node import Node, Snapshot
+from engine.plan import Plan
 from engine.states import ENDED, IDLE, Reason, State, move
 
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Say where a task stood when its run was last recorded, for a run that is taken up again."""
-
-    state: State
-    attempt: int = 0
-    failures: int = 0
-    lost: int = 0
-    reason: Reason | None = None
-    message: str = ""
-    due_at: float | None = None
-    started_at: float | None = None
-    memo: bytes = b"null"
-
-
 Ending = tuple[State, Reason, str]
-
-
-class _Node:
-    """What changes of a task while its run lives."""
-
-    __slots__ = (
-        "attempt",
-        "due_at",
-        "failures",
-        "fields",
-        "join",
-        "killed_for",
-        "lost",
-        "memo",
-        "message",
-        "planned",
-        "reason",
-        "started_at",
-        "state",
-        "task",
-    )
-
-    def __init__(self, planned: PlannedTask) -> None:
-        self.planned = planned
-        self.task: Task = planned.task
-        self.state = State.PENDING
-        self.attempt = self.failures = self.lost = 0
-        self.reason: Reason | None = None
-        self.message = ""
-        self.join = Join(self.task.trigger_rule, len(self.task.depends_on))
-        self.fields: dict[str, Any] | None = None
-        self.memo = b"null"
-        self.started_at: float | None = None
-        self.due_at: float | None = None
-        self.killed_for: Reason | None = None
-
-    def take_up(self, snapshot: Snapshot) -> None:
-        self.state, self.attempt = snapshot.state, snapshot.attempt
-        self.failures, self.lost = snapshot.failures, snapshot.lost
-        self.reason, self.message, self.memo = snapshot.reason, snapshot.message, snapshot.memo
-        self.started_at, self.due_at = snapshot.started_at, snapshot.due_at
-
-    @property
-    def is_good(self) -> bool:
-        """Tell whether the tasks behind it may take its end as a success."""
-        return self.state is State.COMPLETED or (self.state is State.FAILED and self.task.continue_on_failure)
 
 
 class Run:
@@ -134,7 +74,7 @@ class Run:
         self._scope: Mapping[str, Any] = scope or {}
         self._outputs: MutableMapping[str, bytes] = {} if outputs is None else outputs
         self._max_lost = max_lost
-        self._nodes = {task_id: _Node(planned) for task_id, planned in plan.tasks.items()}
+        self._nodes = {task_id: Node(planned) for task_id, planned in plan.tasks.items()}
         self._ready: list[tuple[int, int, str]] = []
         self._open = len(self._nodes)
         self._running = 0
@@ -265,7 +205,7 @@ class Run:
             if node.state in ENDED or (node.state is State.PENDING and self._ends_at_once(node)):
                 self._inform(node)
 
-    def _ends_at_once(self, node: _Node) -> bool:
+    def _ends_at_once(self, node: Node) -> bool:
         return not node.task.depends_on and self._decide(node, Verdict.READY)
 
     def _granted(self, fact: Granted, now: float) -> None:
@@ -320,13 +260,13 @@ class Run:
             self._fail(node, order)
             self._inform(node)
 
-    def _retry(self, node: _Node, order: RetryAt) -> None:
+    def _retry(self, node: Node, order: RetryAt) -> None:
         move(node.state, State.FAILED)
         node.state = move(State.FAILED, State.RETRYING)
         node.reason, node.message, node.memo = order.reason, order.message, b"null"
         self._orders.append(order)
 
-    def _fail(self, node: _Node, order: Fail) -> None:
+    def _fail(self, node: Node, order: Fail) -> None:
         """Fail a task for good; the caller lets the tasks behind it know."""
         self._outputs[order.task] = order.output
         self._end(node, State.FAILED, order.reason, order.message)
@@ -384,7 +324,7 @@ class Run:
         elif self._make_ready(node):
             self._inform(node)
 
-    def _limit(self, node: _Node) -> float | None:
+    def _limit(self, node: Node) -> float | None:
         """Return when an attempt that waits has waited too long: only a timeout the task itself sets counts."""
         if node.task.timeout is None or node.started_at is None:
             return None
@@ -410,24 +350,24 @@ class Run:
                 node.killed_for = reason
                 self._orders.append(Kill(node.task.id, node.attempt, reason))
 
-    def _cancel(self, node: _Node, reason: Reason, usage: Usage | None) -> None:
+    def _cancel(self, node: Node, reason: Reason, usage: Usage | None) -> None:
         has_attempt = node.state in (State.RUNNING, State.WAITING) and node.attempt > 0
         message = self._ending[2] if self._ending else ""
         self._end(node, State.CANCELLED, reason, message)
         attempt = node.attempt if has_attempt else 0
         self._orders.append(Cancel(node.task.id, attempt, reason, message, usage))
 
-    def _awaited(self, task: str, attempt: int) -> _Node | None:
+    def _awaited(self, task: str, attempt: int) -> Node | None:
         """Return the node that waits for a report of this attempt; None for a late or foreign one."""
         node = self._nodes.get(task)
         return node if node is not None and node.state is State.RUNNING and node.attempt == attempt else None
 
-    def _end(self, node: _Node, state: State, reason: Reason | None, message: str) -> None:
+    def _end(self, node: Node, state: State, reason: Reason | None, message: str) -> None:
         node.state = move(node.state, state)
         node.reason, node.message, node.fields = reason, message, None
         self._open -= 1
 
-    def _inform(self, ended: _Node) -> None:
+    def _inform(self, ended: Node) -> None:
         """Tell the tasks behind an ended one, and those behind the ones that thereby end, and so on."""
         line = [ended]
         for node in line:
@@ -438,7 +378,7 @@ class Run:
                 if verdict is not None and dependant.state is State.PENDING and self._decide(dependant, verdict):
                     line.append(dependant)
 
-    def _decide(self, node: _Node, verdict: Verdict) -> bool:
+    def _decide(self, node: Node, verdict: Verdict) -> bool:
         """Act on a join's verdict; return True if the task ended by it."""
         if verdict is Verdict.READY:
             return self._check_condition(node)
@@ -447,7 +387,7 @@ class Run:
         self._orders.append(Skip(node.task.id, reason, message))
         return True
 
-    def _check_condition(self, node: _Node) -> bool:
+    def _check_condition(self, node: Node) -> bool:
         condition = node.planned.condition
         if condition is None:
             return self._make_ready(node)
@@ -462,7 +402,7 @@ class Run:
         self._orders.append(Skip(node.task.id, Reason.CONDITION_FALSE, message))
         return True
 
-    def _make_ready(self, node: _Node) -> bool:
+    def _make_ready(self, node: Node) -> bool:
         """Resolve the fields and queue the task; return True if that failed and thereby ended it."""
         template = node.planned.template
         if template is None:
@@ -475,7 +415,7 @@ class Run:
         heapq.heappush(self._ready, (-node.task.priority, node.planned.position, node.task.id))
         return False
 
-    def _fail_unstarted(self, node: _Node, message: str) -> bool:
+    def _fail_unstarted(self, node: Node, message: str) -> bool:
         attempt = node.attempt if node.state is State.WAITING else 0
         self._fail(node, Fail(node.task.id, attempt, Reason.EXPRESSION, message))
         return True

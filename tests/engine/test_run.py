@@ -26,8 +26,9 @@ from engine.facts import (
     WindDown,
 )
 from engine.model import Workflow
+from engine.node import Snapshot
 from engine.plan import make_plan
-from engine.run import Run, Snapshot
+from engine.run import Run
 from engine.states import Reason, State
 from tests.engine.conversation import Talk, retry, run_of, task
 
