@@ -1,0 +1,230 @@
+"""New runs: the keys that lead to at most one run, the version of the document, the run with its tasks, as rows.
+
+Works inside a transaction of `store`, which calls it. What happens to a run afterwards is in `rows`.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Dialect, Table, bindparam, insert, literal_column, null, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from engine.database import Statement
+from engine.rows import plain
+from engine.statements import adding_event
+from engine.states import Reason, State
+from engine.submission import Receipt, Submission
+from engine.tables import TAIL_LENGTH, claims, due_times, runs, tasks, workflows
+from engine.values import Values
+
+_NOTHING = literal_column("''")
+_VERSION = ("name", "hash", "document", "created_at")
+_RUN = (
+    "id",
+    "tail",
+    "workflow_pk",
+    "workflow",
+    "state",
+    "reason",
+    "trigger_type",
+    "trigger",
+    "params",
+    "labels",
+    "priority",
+    "idempotency_key",
+    "claim",
+    "schedule",
+    "due_at",
+    "run_at",
+    "created_at",
+)
+_TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "output", "output_ref")
+_DUE = ("schedule", "due_at", "state", "reason", "message", "run", "recorded_at")
+_CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
+_RUN_DUE = "RUN"
+_CLAIMED = "CLAIMED"
+
+
+def tail_of(text: str) -> str:
+    """Return what a run's id, or the end of one, is looked up under: its last characters, reversed."""
+    return text[::-1][:TAIL_LENGTH]
+
+
+class Admission:
+    """Every statement that new runs, due times and claims come to, for one dialect."""
+
+    def __init__(self, dialect: Dialect, values: Values) -> None:
+        """Compile them all."""
+        self._dialect, self._values = dialect, values
+        found = select(workflows.c.pk).where(
+            workflows.c.hash == bindparam("hash"), workflows.c.name == bindparam("name")
+        )
+        self._find_version = Statement(dialect, found, "hash", "name")
+        self._add_version = self._adding(workflows, _VERSION)
+        self._add_run = Statement(
+            dialect,
+            self._insert(runs, _RUN, message=_NOTHING).on_conflict_do_nothing().returning(runs.c.pk),
+            *_RUN,
+        )
+        fixed = {"attempt": literal_column("0"), "message": _NOTHING}
+        self._add_tasks = Statement(dialect, insert(tasks).inline().values(_binds(_TASK) | fixed), *_TASK)
+        self._add_event = adding_event(dialect)
+        self._add_due, self._add_claim = self._adding(due_times, _DUE), self._adding(claims, _CLAIM, message=_NOTHING)
+        self._find_due = self._finding_due()
+        self._link_due = self._linking_due()
+        linked = update(claims).where(claims.c.id == bindparam("claim")).values(run=bindparam("run_"))
+        self._link_claim = Statement(dialect, linked, "run_", "claim")
+
+    def admit(self, connection: Connection, run: str, submission: Submission, now: float) -> Receipt:
+        """Record a run under this id, or answer with the earlier one that has its id or one of its keys."""
+        fired = self._fired_before(connection, submission)
+        if fired is not None:
+            return self._answer(connection, runs.c.id == fired) or Receipt(run=fired, is_new=False, state="")
+        is_later = submission.run_at is not None and submission.run_at > now
+        state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
+        version = self._version(connection, submission, now)
+        pk = self._add_run.run(connection, _run_row(run, version, submission, state, reason, now))
+        if pk is None:
+            return self._earlier(connection, run, submission)
+        self._add_event.run(connection, (pk, now, None, None, state, reason, "", _actor(submission)))
+        self._admit_tasks(connection, pk, submission, now)
+        if submission.due is not None:
+            row = (plain(submission.due[0]), submission.due[1], _RUN_DUE, None, "", run, now)
+            if not self._add_due.run_all(connection, [row]):
+                self._link_due.run(connection, (_RUN_DUE, run, now, *row[:2]))
+        if submission.claim is not None and not self._link_claim.run_all(connection, [(run, submission.claim)]):
+            self._add_claim.run(connection, (submission.claim, None, None, _CLAIMED, run, now))
+        return Receipt(run=run, is_new=True, state=state)
+
+    def record_due(  # noqa: PLR0913 -- the columns of the row
+        self, connection: Connection, schedule: str, due_at: float, state: str, reason: str, message: str, now: float
+    ) -> bool:
+        """Record what became of a due instant that leads to no run; False if it is recorded already."""
+        row = (plain(schedule), due_at, state, reason, plain(message), None, now)
+        return self._add_due.run_all(connection, [row]) == 1
+
+    def record_claim(self, connection: Connection, claim: str, name: bytes, path: bytes, now: float) -> bool:
+        """Record that a dropped file is ours; False if it is recorded already."""
+        return self._add_claim.run_all(connection, [(claim, name, path, _CLAIMED, None, now)]) == 1
+
+    def _fired_before(self, connection: Connection, submission: Submission) -> str | None:
+        """Return the run that a due instant led to: the row outlives the run, an instant never fires twice."""
+        if submission.due is None:
+            return None
+        schedule, due_at = submission.due
+        found: str | None = self._find_due.run(connection, (plain(schedule), due_at))
+        return found
+
+    def _version(self, connection: Connection, submission: Submission, now: float) -> int:
+        name, digest = plain(submission.workflow.name), hashlib.sha256(submission.document).hexdigest()
+        pk = self._find_version.run(connection, (digest, name))
+        if pk is None:
+            self._add_version.run(connection, (name, digest, submission.document, now))
+            pk = self._find_version.run(connection, (digest, name))
+        return int(pk)
+
+    def _admit_tasks(self, connection: Connection, pk: int, submission: Submission, now: float) -> None:
+        reused, completed, again = submission.reused, State.COMPLETED.value, Reason.REUSED.value
+        rows: list[tuple[Any, ...]] = []
+        events: list[tuple[Any, ...]] = []
+        for position, task in enumerate(submission.workflow.tasks):
+            output = reused.get(task.id)
+            if output is None:
+                rows.append((pk, task.id, position, task.type, State.PENDING.value, None, None, None, None))
+            else:
+                cells = self._values.split(output)
+                rows.append((pk, task.id, position, task.type, completed, again, now, *cells))
+                events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
+        self._add_tasks.run_all(connection, rows)
+        if events:
+            self._add_event.run_all(connection, events)
+
+    def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
+        """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""
+        if submission.claim is not None:
+            answer = self._answer(connection, runs.c.claim == submission.claim)
+            if answer is not None:
+                return answer
+        if submission.due is not None:
+            schedule, due_at = submission.due
+            answer = self._answer(connection, runs.c.schedule == plain(schedule), runs.c.due_at == due_at)
+            if answer is not None:
+                return answer
+        if submission.idempotency_key is not None:
+            key, name = plain(submission.idempotency_key), plain(submission.workflow.name)
+            answer = self._answer(connection, runs.c.idempotency_key == key, runs.c.workflow == name)
+            if answer is not None:
+                return answer
+        answer = self._answer(connection, runs.c.id == run)
+        if answer is None:
+            raise LookupError(f"run {run} could not be added, yet no earlier run has one of its keys")
+        return answer
+
+    @staticmethod
+    def _answer(connection: Connection, *conditions: Any) -> Receipt | None:
+        found = connection.execute(select(runs.c.id, runs.c.state).where(*conditions)).first()
+        return None if found is None else Receipt(run=found.id, is_new=False, state=found.state)
+
+    def _insert(self, table: Table, names: tuple[str, ...], **fixed: Any) -> Any:
+        kind = postgresql if self._dialect.name == "postgresql" else sqlite
+        return kind.insert(table).values(_binds(names) | fixed)
+
+    def _adding(self, table: Table, names: tuple[str, ...], **fixed: Any) -> Statement:
+        """Build an insert that leaves a row of the same key as it is."""
+        return Statement(self._dialect, self._insert(table, names, **fixed).inline().on_conflict_do_nothing(), *names)
+
+    def _finding_due(self) -> Statement:
+        found = select(due_times.c.run).where(
+            due_times.c.schedule == bindparam("schedule"), due_times.c.due_at == bindparam("due")
+        )
+        return Statement(self._dialect, found, "schedule", "due")
+
+    def _linking_due(self) -> Statement:
+        linked = (
+            update(due_times)
+            .where(due_times.c.schedule == bindparam("of"), due_times.c.due_at == bindparam("due"))
+            .values(state=bindparam("state_"), reason=null(), run=bindparam("run_"), recorded_at=bindparam("now"))
+        )
+        return Statement(self._dialect, linked, "state_", "run_", "now", "of", "due")
+
+
+def _binds(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: bindparam(name) for name in names}
+
+
+def _actor(submission: Submission) -> str:
+    return plain(str(submission.trigger.get("type", "")))
+
+
+def _run_row(
+    run: str, version: int, submission: Submission, state: str, reason: str | None, now: float
+) -> tuple[Any, ...]:
+    schedule, due_at = submission.due or (None, None)
+    return (
+        run,
+        tail_of(run),
+        version,
+        plain(submission.workflow.name),
+        state,
+        reason,
+        _actor(submission),
+        _json(submission.trigger),
+        _json(submission.params),
+        _json(submission.labels) if submission.labels else None,
+        submission.priority,
+        _key(submission.idempotency_key),
+        submission.claim,
+        _key(schedule),
+        due_at,
+        submission.run_at,
+        now,
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _key(text: str | None) -> str | None:
+    return None if text is None else plain(text)

@@ -1,0 +1,280 @@
+"""What is remembered, as written: new runs, and what orders say about them, each call one durable transaction.
+
+The only writer; any thread may call, one at a time gets in. Which rows an order comes to is in `rows`, a new run in
+`admission`, reads for people and for a restart in `history`. Called by the executor, and by the daemon for due times.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy.exc import DBAPIError
+
+from engine import database, migrations, tables
+from engine.admission import Admission
+from engine.clock import Clock
+from engine.database import Trouble
+from engine.errors import StoreLostError
+from engine.facts import Finish, Order
+from engine.rows import Rows
+from engine.statements import Statements
+from engine.submission import Receipt, Submission
+from engine.values import Values, make_folder, sync_folder
+
+T = TypeVar("T")
+Batch = Sequence[tuple[str, Sequence[Order]]]
+
+_BUSY_SECONDS = 30.0
+# A server that reports a deadlock or a conflict wants the same transaction once more; SQLite has waited already.
+_TRIES = 3
+# The write-ahead log: what a rest leaves of it, and the size at which a write makes it start anew, readers or not.
+_RESTED_BYTES = 4 * 1024 * 1024
+_CROWDED_BYTES = 32 * 1024 * 1024
+_CROWDED_PAUSE_SECONDS = 1.0
+_READERS_MILLISECONDS = 100
+
+
+class _LostRaceError(Exception):
+    """A row of the batch was not as expected: somebody else was there first."""
+
+
+class Store:
+    """Write the memory at `url` (`sqlite:////path/state.db` or `postgresql+psycopg://...`).
+
+    Every method raises StoreLostError when something cannot be made durable, and StoreCorruptError when what is there
+    makes no sense; nothing of that call was then acknowledged, and a later call may succeed.
+    """
+
+    def __init__(self, url: str, *, values: Values, clock: Clock, busy_seconds: float = _BUSY_SECONDS) -> None:
+        """Touch nothing yet; a lock of another process is waited for as long as `busy_seconds`."""
+        self._url, self._values, self._clock = url, values, clock
+        self._busy_seconds = busy_seconds
+        self._file = database.file_of(url)
+        self._engine: Engine = database.writer(url, busy_seconds)
+        self._statements = Statements(self._engine.dialect)
+        self._admission = Admission(self._engine.dialect, values)
+        self._connection: Connection | None = None
+        self._lock = threading.RLock()
+        self._keys: dict[str, int] = {}
+        self._crowded_until = 0.0
+
+    def open(self) -> None:
+        """Make the folder if it is missing, connect, bring the tables up to date; harmless twice.
+
+        Raises StoreCorruptError, StoreTooNewError or StoreLostError.
+        """
+        with self._lock:
+            if self._file is not None:
+                _make_file(self._file)
+            with self._explained():
+                if self._file is not None:
+                    _check_journal(self._connected(), self._url)
+                self._transact(lambda connection: migrations.bring_up(connection, database.place(self._url)))
+
+    def close(self) -> None:
+        """Move the write-ahead log into the database and disconnect; harmless twice."""
+        with self._lock:
+            if self._connection is not None:
+                with contextlib.suppress(StoreLostError):
+                    self._checkpoint("TRUNCATE", 0)
+                self._disconnect()
+
+    def create(self, submissions: Sequence[tuple[str, Submission, float]]) -> list[Receipt]:
+        """Record new runs, given as (id, submission, wall seconds), in one transaction.
+
+        Where a claim, a due instant, an idempotency key (of the same workflow name) or the id was seen before, the
+        receipt names the earlier run; the other submissions are not disturbed.
+        """
+
+        def admit(connection: Connection) -> list[Receipt]:
+            return [self._admission.admit(connection, run, submission, at) for run, submission, at in submissions]
+
+        return self._transact(admit)
+
+    def write(self, batch: Batch, now: float) -> frozenset[str]:
+        """Record the orders of several runs, each (id, orders), in one transaction.
+
+        Returns the runs that lost a race: nothing of their orders was written, the others' were. A run that has ended,
+        or that nobody knows, has lost.
+        """
+        if not any(orders for _, orders in batch):
+            return frozenset()
+        with self._lock:
+            self._learn([run for run, _ in batch])
+            lost = frozenset(run for run, _ in batch if run not in self._keys)
+            known = [(run, orders) for run, orders in batch if run not in lost]
+            try:
+                if known:
+                    self._write_all(known, now)
+            except _LostRaceError:
+                lost |= self._transact(lambda connection: self._write_each(connection, known, now))
+            for run, orders in known:
+                if run in lost or any(type(order) is Finish for order in orders):
+                    self._keys.pop(run, None)
+            return lost
+
+    def record_due(
+        self, schedule: str, due_at: float, state: str, *, reason: str, message: str = "", now: float
+    ) -> bool:
+        """Record why a due instant leads to no run (`MISSED`, `SKIPPED` ...); False if the instant is recorded already."""
+        return self._transact(
+            lambda connection: self._admission.record_due(connection, schedule, due_at, state, reason, message, now)
+        )
+
+    def record_claim(self, claim: str, *, name: bytes, path: bytes, now: float) -> bool:
+        """Record that a dropped file is ours, under its original name; False if the claim is recorded already."""
+        return self._transact(lambda connection: self._admission.record_claim(connection, claim, name, path, now))
+
+    def rest(self) -> None:
+        """Use the quiet to cut the write-ahead log back; returns at once where there is nothing to do."""
+        with self._lock:
+            if self._connection is not None and self._journal_bytes() > _RESTED_BYTES:
+                self._checkpoint("TRUNCATE", 0)
+
+    def _write_all(self, batch: Batch, now: float) -> None:
+        """Write a batch statement by statement; raises _LostRaceError, with nothing written, if a row is not as expected."""
+        rows = Rows(self._statements, self._values, now)
+        for run, orders in batch:
+            rows.add(self._keys[run], orders)
+
+        def carry_out(connection: Connection) -> None:
+            if not rows.carry_out(connection):
+                raise _LostRaceError
+
+        self._transact(carry_out)
+
+    def _write_each(self, connection: Connection, batch: Batch, now: float) -> frozenset[str]:
+        """Write a batch run by run and order by order, and return the runs of which nothing could be written."""
+        together: dict[str, list[Order]] = {}
+        for run, orders in batch:
+            together.setdefault(run, []).extend(orders)
+        lost = set()
+        for run, orders in together.items():
+            with connection.begin_nested() as savepoint:
+                if not all(self._write_one(connection, run, order, now) for order in orders):
+                    savepoint.rollback()
+                    lost.add(run)
+        return frozenset(lost)
+
+    def _write_one(self, connection: Connection, run: str, order: Order, now: float) -> bool:
+        rows = Rows(self._statements, self._values, now)
+        rows.add(self._keys[run], [order])
+        return rows.carry_out(connection)
+
+    def _learn(self, runs: Sequence[str]) -> None:
+        """Look up the inner keys of live runs that this store did not create or has not written to yet."""
+        unknown = [run for run in runs if run not in self._keys]
+        if unknown:
+            asked = bindparam("ids", expanding=True)
+            query = select(tables.runs.c.id, tables.runs.c.pk).where(tables.runs.c.id.in_(asked))
+            live = query.where(tables.runs.c.ended_at.is_(None))
+            found = self._transact(lambda connection: connection.execute(live, {"ids": unknown}).all())
+            self._keys.update((row.id, row.pk) for row in found)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        """Do the work in one transaction and return its result when that is durable."""
+        with self._lock, self._explained():
+            for remaining in reversed(range(_TRIES)):
+                connection = self._connected()
+                try:
+                    result = self._commit(connection, work)
+                except DBAPIError as error:
+                    if not remaining or database.trouble(error) is not Trouble.BUSY:
+                        raise
+                else:
+                    self._relieve()
+                    return result
+            raise AssertionError
+
+    def _commit(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        try:
+            database.begin_write(connection)
+            result = work(connection)
+            connection.commit()
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        return result
+
+    def _roll_back(self, connection: Connection) -> None:
+        """Leave no transaction behind; a connection that cannot even do that is given up, the next call makes another."""
+        try:
+            connection.rollback()
+        except DBAPIError:
+            self._disconnect()
+        else:
+            if connection.invalidated:
+                self._disconnect()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise database.explained(error, self._url) from error
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(DBAPIError):
+                connection.close()
+
+    def _relieve(self) -> None:
+        """Make the write-ahead log start anew where readers that take turns have kept it growing."""
+        if self._journal_bytes() > _CROWDED_BYTES and self._clock.ticks() >= self._crowded_until:
+            self._checkpoint("RESTART", _READERS_MILLISECONDS)
+            self._crowded_until = self._clock.ticks() + _CROWDED_PAUSE_SECONDS
+
+    def _journal_bytes(self) -> int:
+        """Return the size of the write-ahead log; nobody but SQLite may open the file, so it is only looked at."""
+        if self._file is None:
+            return 0
+        try:
+            return os.stat(f"{self._file}-wal").st_size  # noqa: PTH116 -- once a commit, and a Path takes longer than the call
+        except FileNotFoundError:
+            return 0
+
+    def _checkpoint(self, kind: str, readers_milliseconds: int) -> None:
+        """Move the write-ahead log into the database, waiting this long for readers; what cannot be moved stays in it.
+
+        A full disk is no loss here: the log keeps what the database has no room for.
+        """
+        connection = self._connection
+        if connection is None or self._file is None:
+            return
+        try:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {readers_milliseconds}")
+            connection.exec_driver_sql(f"PRAGMA wal_checkpoint({kind})").close()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000)}")
+        except DBAPIError as error:
+            self._disconnect()
+            if database.trouble(error) not in (Trouble.FULL, Trouble.BUSY):
+                raise database.explained(error, self._url) from error
+
+
+def _make_file(path: Path) -> None:
+    """Make the folder (0700) and an empty database (0600) where there is none, durably."""
+    try:
+        make_folder(path.parent)
+        # Only where it is missing: to open and close a database that SQLite has open drops its locks.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        sync_folder(path.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreLostError(f"{path}: {error.strerror or error}") from error
+
+
+def _check_journal(connection: Connection, url: str) -> None:
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    if mode != "wal":
+        raise StoreLostError(f"{database.place(url)}: this file system has no write-ahead log (journal mode {mode})")
