@@ -6,8 +6,8 @@ The output is `{"result": …, "branch": …}`: what follows says `when: tasks.I
 from typing import Any
 
 from engine.task import fail
-from plugins._conditions import NEED_VALUE, OPERATORS, holds
-from plugins._data import DataError, material
+from plugins._parts.conditions import NEED_VALUE, OPERATORS, holds
+from plugins._parts.data import DataError, material
 
 TASK_TYPE = "conditional"
 DESCRIPTION = "Decide which branch is taken: compare a field of the data with a value."

@@ -1,17 +1,17 @@
 """The task type `data_transform`: reshapes an object or a list of objects, one transform after the other.
 
-It looks the transforms up in `_rows`, `_values` and `_lists`, makes its PARAM_SCHEMA from them, and says which of them
+It looks the transforms up in `rows`, `values` and `lists`, makes its PARAM_SCHEMA from them, and says which of them
 failed where. The data it is handed is never changed.
 """
 
 from typing import Any
 
 from engine.task import fail
-from plugins._data import DataError, material
-from plugins._lists import OPERATIONS as LISTS
-from plugins._operation import Schema
-from plugins._rows import OPERATIONS as ROWS
-from plugins._values import OPERATIONS as VALUES
+from plugins._parts.data import DataError, material
+from plugins._parts.lists import OPERATIONS as LISTS
+from plugins._parts.operation import Schema
+from plugins._parts.rows import OPERATIONS as ROWS
+from plugins._parts.values import OPERATIONS as VALUES
 
 TASK_TYPE = "data_transform"
 DESCRIPTION = "Reshape an object or a list of objects: rename, cast, filter, sort, aggregate, query and the like."

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from plugins._conditions import pattern
-from plugins._data import DataError, kind, need, put, short, sound, text
-from plugins._operation import Operation, Options, Schema, each_path, path, paths
-from plugins._rows import Row, each_row, scalar
+from plugins._parts.conditions import pattern
+from plugins._parts.data import DataError, kind, need, put, short, sound, text
+from plugins._parts.operation import Operation, Options, Schema, each_path, path, paths
+from plugins._parts.rows import Row, each_row, scalar
 
 _LARGEST = 2**63 - 1
 _EXACT = 2**53

@@ -1,6 +1,6 @@
 """What one transform of data_transform is: its function beside the JSON Schema of its options.
 
-`_rows`, `_values` and `_lists` declare them; data_transform looks them up and prints its PARAM_SCHEMA from them.
+`rows`, `values` and `lists` declare them; data_transform looks them up and prints its PARAM_SCHEMA from them.
 """
 
 from collections.abc import Callable

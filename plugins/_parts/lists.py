@@ -6,9 +6,9 @@ Order is kept wherever the transform is not about order. Called by data_transfor
 from collections.abc import Callable
 from typing import Any
 
-from plugins._conditions import NEED_VALUE, OPERATORS, compare
-from plugins._data import ABSENT, DataError, find, key, kind, short, sound
-from plugins._operation import Operation, Options, Schema, each_path, path, paths
+from plugins._parts.conditions import NEED_VALUE, OPERATORS, compare
+from plugins._parts.data import ABSENT, DataError, find, key, kind, short, sound
+from plugins._parts.operation import Operation, Options, Schema, each_path, path, paths
 
 
 def _list(data: Any) -> list[Any]:
@@ -175,7 +175,7 @@ def _flat(row: dict[str, Any], separator: str) -> dict[str, Any]:
 
 def _query(data: Any, options: Options) -> Any:
     import jmespath  # noqa: PLC0415 -- every worker would pay for it at its start
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 -- likewise
 
     try:
         found = jmespath.search(options["expression"], data)

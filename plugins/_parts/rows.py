@@ -6,8 +6,8 @@ Where a field has to be there, its absence is an error that names the row. Calle
 from collections.abc import Callable
 from typing import Any
 
-from plugins._data import ABSENT, DataError, find, kind, need, put, short, text, without
-from plugins._operation import Operation, Options, each_path, path, paths
+from plugins._parts.data import ABSENT, DataError, find, kind, need, put, short, text, without
+from plugins._parts.operation import Operation, Options, each_path, path, paths
 
 Row = dict[str, Any]
 

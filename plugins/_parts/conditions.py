@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from plugins._data import ABSENT, DataError, find, key, kind, short
+from plugins._parts.data import ABSENT, DataError, find, key, kind, short
 
 Check = Callable[[Any, Any], bool]
 

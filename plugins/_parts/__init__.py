@@ -1,0 +1,1 @@
+"""What task types are made of; nothing here is a task type, and nothing but task types imports it."""

@@ -1,0 +1,212 @@
+"""The task type `http_request`: one HTTP request, its answer as output.
+
+It reads the fields and shapes the output; `exchange` does the exchange. The operator's settings are `deny_private`,
+`allowed_hosts`, `allow_unverified` and `environment_proxies`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.task import fail
+from plugins._parts.bounds import CONNECT_SECONDS, MAX_BYTES, MAX_REDIRECTS, READ_SECONDS, Bounds, policy
+from plugins._parts.reply import ExchangeError, Reply, as_json, as_text
+
+TASK_TYPE = "http_request"
+DESCRIPTION = "Make an HTTP request and hand on what it answers, as JSON or text."
+VERSION = "1.0"
+REQUIRED_FIELDS = ["url"]
+
+_PLAIN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+_STATUS: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]
+}
+PARAM_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "minLength": 1, "description": "An http or https URL."},
+        "method": {
+            "type": "string",
+            "pattern": "^[A-Za-z]+$",
+            "default": "GET",
+            "description": "GET, HEAD, POST, PUT, PATCH, DELETE or another.",
+        },
+        "headers": {
+            "type": "object",
+            "additionalProperties": _PLAIN,
+            "description": "Header values by name.",
+        },
+        "params": {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}, {"type": "null"}]},
+            "description": "The query by name; a list repeats the name, null leaves it out.",
+        },
+        "json": {"description": "The body: any value, sent as JSON."},
+        "body": {"description": "The body: text as it is, any other value as JSON."},
+        "form": {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
+            "description": "The body: fields by name, sent as a web form.",
+        },
+        "auth": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {"bearer": {"type": "string"}},
+                    "required": ["bearer"],
+                    "additionalProperties": False,
+                },
+                {
+                    "type": "object",
+                    "properties": {"username": {"type": "string"}, "password": {"type": "string"}},
+                    "required": ["username", "password"],
+                    "additionalProperties": False,
+                },
+            ],
+            "description": "`{bearer}` or `{username, password}`; take the values from `secrets`. "
+            "A redirect to another host does not get them.",
+        },
+        "expect_status": {
+            "anyOf": [_STATUS, {"type": "array", "items": _STATUS, "minItems": 1}],
+            "default": "2xx",
+            "description": "Status codes, or classes such as 2xx, that are a success.",
+        },
+        "response": {
+            "enum": ["auto", "json", "text", "none", "full"],
+            "default": "auto",
+            "description": "The output: the body as JSON or text; auto chooses by the content type; none is null; "
+            "full is `{status, headers, body, url, seconds}` with the body as auto takes it.",
+        },
+        "max_bytes": {
+            "type": "integer",
+            "minimum": 0,
+            "default": MAX_BYTES,
+            "description": "Largest body that is accepted, in bytes after decompression.",
+        },
+        "max_redirects": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 30,
+            "default": MAX_REDIRECTS,
+            "description": "How many redirects are followed; with 0 a redirect is an answer like any other.",
+        },
+        "connect_timeout": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": CONNECT_SECONDS,
+            "description": "Seconds to wait for a connection.",
+        },
+        "read_timeout": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": READ_SECONDS,
+            "description": "Seconds to wait for the next bytes; the task's `timeout` bounds the whole.",
+        },
+        "verify": {
+            "type": ["boolean", "string"],
+            "default": True,
+            "description": "Whether the server's certificate is checked, or the path of the CA file to check it with; "
+            "false needs the setting `allow_unverified = true`.",
+        },
+    },
+    # Of json, body and form there is one at most; the problem is reported at the one too many.
+    "dependentSchemas": {
+        "json": {"properties": {"body": False, "form": False}},
+        "body": {"properties": {"form": False}},
+    },
+    "additionalProperties": False,
+}
+
+
+def run(task: dict[str, Any]) -> bool:
+    """Make the request and set the output as `response` asks; fail with a sentence otherwise."""
+    from plugins._parts.exchange import exchange  # noqa: PLC0415 -- every worker would pay for requests at its start
+
+    limits = Bounds(**{name: task[name] for name in Bounds._fields if name in task})
+    try:
+        reply = exchange(_arguments(task), limits, policy(task.get("settings")), _is_expected(task))
+        task["output"] = _output(reply, task.get("response", "auto"))
+    except ExchangeError as error:
+        fail(str(error))
+    return True
+
+
+def _arguments(task: dict[str, Any]) -> dict[str, Any]:
+    headers = {name: _plain(value) for name, value in (task.get("headers") or {}).items()}
+    params = {name: _plain(value) for name, value in (task.get("params") or {}).items()}
+    return {
+        "method": task.get("method", "GET").upper(),
+        "url": task["url"],
+        "headers": headers,
+        "params": params,
+        "data": _body(task, headers),
+        "auth": _auth(task.get("auth"), headers),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Write numbers and truths as JSON does: Python's `True` is no word of the web."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if value is None else str(value)
+
+
+def _body(task: dict[str, Any], headers: dict[str, str]) -> Any:
+    given = [name for name in ("json", "body", "form") if name in task]
+    if len(given) > 1:
+        fail(f"a request has one body; give one of {', '.join(given)}")
+    if not given:
+        return None
+    value = task[given[0]]
+    if "form" in task:
+        return {name: _plain(field) for name, field in value.items()}
+    if "body" in task and isinstance(value, str):
+        return value.encode()
+    if "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = "application/json"
+    return msgspec.json.encode(value)
+
+
+def _auth(auth: dict[str, str] | None, headers: dict[str, str]) -> Any:
+    if not auth:
+        return None
+    if "bearer" in auth:
+        headers["Authorization"] = f"Bearer {auth['bearer']}"
+        return None
+    return (auth["username"].encode(), auth["password"].encode())
+
+
+def _is_expected(task: dict[str, Any]) -> Callable[[int], bool]:
+    expected = task.get("expect_status", "2xx")
+    wanted = expected if isinstance(expected, list) else [expected]
+    return lambda status: status in wanted or f"{status // 100}xx" in wanted
+
+
+def _output(reply: Reply, response: str) -> Any:
+    match response:
+        case "none":
+            return None
+        case "json":
+            return as_json(reply)
+        case "text":
+            return as_text(reply)
+        case "full":
+            return {
+                "status": reply.status,
+                "headers": reply.headers,
+                "body": _body_of(reply),
+                "url": reply.url,
+                "seconds": reply.seconds,
+            }
+        case _:
+            return _body_of(reply)
+
+
+def _body_of(reply: Reply) -> Any:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return as_text(reply)
+    return as_json(reply) if reply.body else None
