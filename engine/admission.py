@@ -97,7 +97,7 @@ class Admission:
             self._add_claim.run(connection, (submission.claim, None, None, _CLAIMED, run, now))
         return Receipt(run=run, is_new=True, state=state)
 
-    def record_due(  # noqa: PLR0913 -- the columns of the row
+    def record_due(
         self, connection: Connection, schedule: str, due_at: float, state: str, reason: str, message: str, now: float
     ) -> bool:
         """Record what became of a due instant that leads to no run; False if it is recorded already."""

@@ -154,7 +154,7 @@ def reader(url: str) -> Engine:
 
 
 def begin_write(connection: Connection) -> None:
-    """Open the transaction of a write; on SQLite it takes the lock now, since one that is upgraded later cannot wait."""
+    """Open the transaction of a write; on SQLite it takes the lock now: one that is upgraded later cannot wait."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -173,9 +173,7 @@ def _sqlite_engine(
 
     def connect() -> sqlite3.Connection:
         # The driver begins no transaction of its own (isolation_level None), ours begin with `begin_write`.
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         try:
             for setting in settings:
                 connection.execute(setting)
@@ -188,7 +186,7 @@ def _sqlite_engine(
 
 
 def _set_up_server(connection: Any, busy_seconds: float) -> None:
-    """Hold the server to its word whatever its defaults are: a commit that returns is on disk, a lock is not for ever."""
+    """Ask for what we promise, whatever the server's defaults: what is committed is on disk, no wait is for ever."""
     connection.autocommit = True
     connection.execute("SET synchronous_commit = on")
     connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")

@@ -60,11 +60,24 @@ class Rows:
         self._statements, self._values, self._now = statements, values, now
         self._rows: dict[Statement, list[Row]] = {statement: [] for statement in statements.in_sequence}
         self._events = self._rows[statements.event]
+        self._adding: dict[type, Callable[[int, Any], None]] = {
+            Begin: self._begin,
+            Start: self._start,
+            Complete: self._complete,
+            Fail: self._fail,
+            RetryAt: self._retry_at,
+            WaitUntil: self._wait_until,
+            Skip: self._skip,
+            Cancel: self._cancel,
+            Kill: self._kill,
+            WindDown: self._wind_down,
+            Finish: self._finish,
+        }
 
     def add(self, run: int, orders: Sequence[Order]) -> None:
         """Turn the orders of a run (its `pk`) into rows; large outputs are written to their files now."""
         for order in orders:
-            _ADDING[type(order)](self, run, order)
+            self._adding[type(order)](run, order)
 
     def carry_out(self, connection: Connection) -> bool:
         """Execute everything; return False at the first statement that found a row not as expected."""
@@ -100,7 +113,7 @@ class Rows:
         self._rows[self._statements.end_idle[State.SKIPPED]].append(ended)
         self._record(run, order.task, None, _SKIPPED, reason, message)
 
-    def _end(  # noqa: PLR0913 -- what an ended task and attempt are made of
+    def _end(
         self,
         run: int,
         order: Complete | Fail | Cancel,
@@ -151,21 +164,6 @@ class Rows:
         reason, message = code(order.reason), plain(order.message)
         self._rows[self._statements.finish[order.state]].append((reason, message, self._now, run, run))
         self._record(run, None, None, order.state.value, reason, message)
-
-
-_ADDING: dict[type, Callable[[Rows, int, Any], None]] = {
-    Begin: Rows._begin,
-    Start: Rows._start,
-    Complete: Rows._complete,
-    Fail: Rows._fail,
-    RetryAt: Rows._retry_at,
-    WaitUntil: Rows._wait_until,
-    Skip: Rows._skip,
-    Cancel: Rows._cancel,
-    Kill: Rows._kill,
-    WindDown: Rows._wind_down,
-    Finish: Rows._finish,
-}
 
 
 def _took(usage: Usage | None) -> tuple[float | None, float | None, int | None]:

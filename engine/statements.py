@@ -108,7 +108,9 @@ class Statements:
         return Statement(self._dialect, changed.values(values), "deadline", "now", "run")
 
     def _wind_down(self) -> Statement:
-        changed = update(runs).where(runs.c.pk == bindparam("run"), runs.c.ended_at.is_(None), runs.c.ending_state.is_(None))
+        changed = update(runs).where(
+            runs.c.pk == bindparam("run"), runs.c.ended_at.is_(None), runs.c.ending_state.is_(None)
+        )
         names = ("ending_state", "ending_reason", "ending_message")
         return Statement(self._dialect, changed.values({name: bindparam(name) for name in names}), *names, "run")
 
@@ -166,7 +168,9 @@ class Statements:
         # A new attempt follows a closed one; a task that waits inside an open attempt goes on with that.
         ways = IDLE & before(State.RUNNING)
         is_next = and_(tasks.c.attempt == bindparam("former"), _has_no_attempt(ways))
-        goes_on = and_(tasks.c.attempt == bindparam("same"), tasks.c.attempt > _ZERO, _one_of(tasks.c.state, _OPEN & ways))
+        goes_on = and_(
+            tasks.c.attempt == bindparam("same"), tasks.c.attempt > _ZERO, _one_of(tasks.c.state, _OPEN & ways)
+        )
         changed = update(tasks).where(
             tasks.c.run_pk == bindparam("run"), tasks.c.key == bindparam("task"), or_(is_next, goes_on)
         )

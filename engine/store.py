@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from engine import database, migrations, tables
@@ -120,7 +120,7 @@ class Store:
     def record_due(
         self, schedule: str, due_at: float, state: str, *, reason: str, message: str = "", now: float
     ) -> bool:
-        """Record why a due instant leads to no run (`MISSED`, `SKIPPED` ...); False if the instant is recorded already."""
+        """Record why a due instant leads to no run (`MISSED`, `SKIPPED` ...); False if it is recorded already."""
         return self._transact(
             lambda connection: self._admission.record_due(connection, schedule, due_at, state, reason, message, now)
         )
@@ -136,7 +136,7 @@ class Store:
                 self._checkpoint("TRUNCATE", 0)
 
     def _write_all(self, batch: Batch, now: float) -> None:
-        """Write a batch statement by statement; raises _LostRaceError, with nothing written, if a row is not as expected."""
+        """Write a batch kind by kind; raises _LostRaceError, with nothing written, if a row is not as expected."""
         rows = Rows(self._statements, self._values, now)
         for run, orders in batch:
             rows.add(self._keys[run], orders)
@@ -169,7 +169,7 @@ class Store:
         """Look up the inner keys of live runs that this store did not create or has not written to yet."""
         unknown = [run for run in runs if run not in self._keys]
         if unknown:
-            asked = bindparam("ids", expanding=True)
+            asked: BindParameter[list[str]] = bindparam("ids", expanding=True)
             query = select(tables.runs.c.id, tables.runs.c.pk).where(tables.runs.c.id.in_(asked))
             live = query.where(tables.runs.c.ended_at.is_(None))
             found = self._transact(lambda connection: connection.execute(live, {"ids": unknown}).all())
@@ -201,7 +201,7 @@ class Store:
         return result
 
     def _roll_back(self, connection: Connection) -> None:
-        """Leave no transaction behind; a connection that cannot even do that is given up, the next call makes another."""
+        """Leave no transaction behind; a connection that cannot do that is given up, the next call makes another."""
         try:
             connection.rollback()
         except DBAPIError:

@@ -204,25 +204,33 @@ claims = Table(
 )
 
 # Two promises that hold whatever writes to the database: a run that has ended never changes, events are only added.
-GUARDS = {
-    "sqlite": (
-        "CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL"
-        " BEGIN SELECT RAISE(ABORT, 'a run that has ended never changes'); END",
-        "CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events never change'); END",
-    ),
-    "postgresql": (
-        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION '% never change here', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';"
-        " END $$",
-        "CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL)"
-        " EXECUTE FUNCTION refuse_change()",
-        "CREATE TRIGGER events_stay BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-    ),
+_REFUSE = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% never change here', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END
+$$"""
+_RUNS_END_ONCE = {
+    "sqlite": """
+CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a run that has ended never changes'); END""",
+    "postgresql": """
+CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL)
+EXECUTE FUNCTION refuse_change()""",
+}
+_EVENTS_STAY = {
+    "sqlite": """
+CREATE TRIGGER events_stay BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events never change'); END""",
+    "postgresql": """
+CREATE TRIGGER events_stay BEFORE UPDATE ON events FOR EACH ROW
+EXECUTE FUNCTION refuse_change()""",
 }
 
 
 def create(connection: Connection) -> None:
     """Make every table, index and guard in an empty database, inside the caller's transaction."""
     metadata.create_all(connection, checkfirst=False)
-    for guard in GUARDS[connection.dialect.name]:
+    dialect = connection.dialect.name
+    for guard in ([_REFUSE] if dialect == "postgresql" else []) + [_RUNS_END_ONCE[dialect], _EVENTS_STAY[dialect]]:
         connection.execute(text(guard))

@@ -1,7 +1,7 @@
 """Large outputs: content-addressed files beside the database, whole and durable before a row refers to them.
 
-`put` and `get` are all that `store`, `history` and the executor's outputs need; `stored` and `delete` serve the janitor,
-which must spare files younger than its patience: a file is written, or touched, before the row that refers to it.
+`store`, `history` and the executor's outputs put and get; `stored` and `delete` serve the janitor, which must spare
+files younger than its patience: a file is written, or touched, before the row that refers to it.
 """
 
 import hashlib
@@ -97,7 +97,7 @@ class Values:
         part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)

@@ -12,7 +12,7 @@ from tests.rules.source import PACKAGES, Source, is_in, pyproject, sources
 
 # Library, as imported -> the modules or packages of ours that may import it.
 OWNERS: dict[str, tuple[str, ...]] = {
-    "alembic": ("engine.store", "engine.migrations"),
+    "alembic": ("engine.migrations",),
     "apscheduler": ("daemon.schedules",),
     "cel": ("engine.expressions",),
     "click": ("daemon.cli",),
@@ -22,7 +22,16 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("engine", "daemon", "plugins"),
     "requests": ("plugins", "daemon.notify"),
     "rich": ("daemon.cli",),
-    "sqlalchemy": ("engine.store", "engine.history", "engine.tables", "engine.migrations"),
+    "sqlalchemy": (
+        "engine.admission",
+        "engine.database",
+        "engine.history",
+        "engine.migrations",
+        "engine.rows",
+        "engine.statements",
+        "engine.store",
+        "engine.tables",
+    ),
     "tomli_w": ("daemon.cli", "daemon.config"),
     "watchdog": ("daemon.bell",),
 }

@@ -14,8 +14,11 @@ def upgrade() -> None:
     _make_tasks_and_attempts()
     _make_events()
     _make_what_the_daemon_keeps()
-    for guard in _GUARDS[op.get_bind().dialect.name]:
-        op.execute(guard)
+    dialect = op.get_bind().dialect.name
+    if dialect == "postgresql":
+        op.execute(_REFUSE)
+    op.execute(_RUNS_END_ONCE[dialect])
+    op.execute(_EVENTS_STAY[dialect])
 
 
 def downgrade() -> None:
@@ -188,18 +191,25 @@ def _make_what_the_daemon_keeps() -> None:
     op.create_index("claims_by_state", "claims", ["state", "claimed_at"])
 
 
-_GUARDS = {
-    "sqlite": (
-        "CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL"
-        " BEGIN SELECT RAISE(ABORT, 'a run that has ended never changes'); END",
-        "CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events never change'); END",
-    ),
-    "postgresql": (
-        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION '% never change here', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';"
-        " END $$",
-        "CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL)"
-        " EXECUTE FUNCTION refuse_change()",
-        "CREATE TRIGGER events_stay BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-    ),
+_REFUSE = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% never change here', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END
+$$"""
+_RUNS_END_ONCE = {
+    "sqlite": """
+CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a run that has ended never changes'); END""",
+    "postgresql": """
+CREATE TRIGGER runs_end_once BEFORE UPDATE ON runs FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL)
+EXECUTE FUNCTION refuse_change()""",
+}
+_EVENTS_STAY = {
+    "sqlite": """
+CREATE TRIGGER events_stay BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events never change'); END""",
+    "postgresql": """
+CREATE TRIGGER events_stay BEFORE UPDATE ON events FOR EACH ROW
+EXECUTE FUNCTION refuse_change()""",
 }

@@ -1,0 +1,396 @@
+"""What is remembered, as read: lists, one run in full, its trail, and what a restart needs. Never writes.
+
+Needs no daemon and may be asked from any thread. Each read is a short transaction of its own that is ended at once, so
+that no reader keeps the write-ahead log from being cut back. Lists page by key. The values are in `views`.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from sqlalchemy import Connection, Engine, Row, Select, StaticPool, create_engine, func, select, tuple_
+from sqlalchemy.exc import DBAPIError
+
+from engine import database, migrations, tables
+from engine.admission import tail_of
+from engine.clock import rfc3339
+from engine.errors import (
+    RunAmbiguousError,
+    RunUnknownError,
+    StoreCorruptError,
+    StoreTooNewError,
+    TaskUnknownError,
+    WorkflowUnknownError,
+)
+from engine.rows import plain
+from engine.states import ENDED, Reason, State
+from engine.tables import attempts, events, runs, tasks, workflows
+from engine.values import Values
+from engine.views import AttemptView, Counts, EventView, OpenRun, OpenTask, RunView, TaskView, VersionView
+
+_OPEN = sorted(set(State) - ENDED)
+_MATCHES = 100
+# `~` sorts behind every character an id may hold.
+_AFTER_ANY = "~"
+# An attempt that vanished with its process: whether that was anybody's failure.
+_LOST = Reason.DAEMON_LOST.value
+_STOPPED = Reason.DAEMON_STOPPED.value
+_SHOWN = (
+    runs.c.id,
+    runs.c.workflow,
+    runs.c.state,
+    runs.c.reason,
+    runs.c.message,
+    runs.c.trigger,
+    runs.c.params,
+    runs.c.created_at,
+    runs.c.started_at,
+    runs.c.ended_at,
+)
+_Row = Row[*tuple[Any, ...]]
+
+
+class History:
+    """Read the memory at `url`; where there is none yet, every list is empty and no run is known.
+
+    Every method raises StoreLostError when the database cannot be read, StoreCorruptError when what is there makes no
+    sense, and StoreTooNewError when a newer version wrote it.
+    """
+
+    def __init__(self, url: str, *, values: Values) -> None:
+        """Touch nothing yet."""
+        self._url, self._values = url, values
+        self._engine = database.reader(url)
+        self._is_ready = False
+        self._nothing: Engine | None = None
+
+    def close(self) -> None:
+        """Let go of idle connections; harmless twice, and a later read makes new ones."""
+        self._engine.dispose()
+        if self._nothing is not None:
+            self._nothing.dispose()
+            self._nothing = None
+
+    def runs(
+        self,
+        *,
+        state: str | None = None,
+        workflow: str | None = None,
+        trigger: str | None = None,
+        since: float | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[RunView]:
+        """List runs without their tasks, newest first.
+
+        `trigger` is a trigger's type, `since` wall seconds; `before` is the id of the last run of the page before.
+        Raises RunUnknownError if there is no run `before`.
+        """
+        wanted = {runs.c.state: state, runs.c.workflow: workflow, runs.c.trigger_type: trigger}
+        given = {column: plain(value) for column, value in wanted.items() if value is not None}
+        query = select(*_SHOWN).where(*(column == value for column, value in given.items()))
+        if since is not None:
+            query = query.where(runs.c.created_at >= since)
+        newest = query.order_by(runs.c.created_at.desc(), runs.c.pk.desc()).limit(limit)
+        with self._reading() as connection:
+            if before is not None:
+                last = connection.execute(select(runs.c.created_at, runs.c.pk).where(runs.c.id == before)).first()
+                if last is None:
+                    raise RunUnknownError(before)
+                newest = newest.where(tuple_(runs.c.created_at, runs.c.pk) < tuple_(last.created_at, last.pk))
+            found = connection.execute(newest).all()
+        return [_run_view(row) for row in found]
+
+    def run(self, name: str) -> RunView:
+        """Show a run in full, named by its id or by a beginning or end of it that fits no other.
+
+        Raises RunUnknownError or RunAmbiguousError.
+        """
+        with self._reading() as connection:
+            pk = _find(connection, name)
+            row = connection.execute(select(*_SHOWN).where(runs.c.pk == pk)).one()
+            of_run = select(tasks).where(tasks.c.run_pk == pk).order_by(tasks.c.position)
+            found = connection.execute(of_run).all()
+        return msgspec.structs.replace(_run_view(row), tasks=[self._task_view(task) for task in found])
+
+    def events(self, run: str, after: int = 0, limit: int | None = None) -> list[EventView]:
+        """List what happened to a run, oldest first, from behind the event whose id is `after`; raises as `run`."""
+        newer = select(events).where(events.c.pk > after).order_by(events.c.pk).limit(limit)
+        with self._reading() as connection:
+            found = connection.execute(newer.where(events.c.run_pk == _find(connection, run))).all()
+        return [_event_view(row) for row in found]
+
+    def attempts(self, run: str, task: str | None = None) -> list[AttemptView]:
+        """List every attempt of a run, or of one of its tasks, in the order they began; raises as `run`.
+
+        Raises TaskUnknownError if the run has no such task.
+        """
+        query = select(attempts).order_by(attempts.c.started_at, attempts.c.task, attempts.c.number)
+        with self._reading() as connection:
+            pk = _find(connection, run)
+            query = query.where(attempts.c.run_pk == pk)
+            if task is not None:
+                is_task = (tasks.c.run_pk == pk, tasks.c.key == task)
+                if connection.execute(select(tasks.c.key).where(*is_task)).first() is None:
+                    raise TaskUnknownError(run, task)
+                query = query.where(attempts.c.task == task)
+            found = connection.execute(query).all()
+        return [_attempt_view(row) for row in found]
+
+    def open_runs(self) -> list[OpenRun]:
+        """Return everything needed to take up the runs that have not ended, oldest first."""
+        is_open = runs.c.state.in_(_OPEN)
+        shown = select(runs, workflows.c.hash).join(workflows, workflows.c.pk == runs.c.workflow_pk).where(is_open)
+        of_open = select(tasks).join(runs, runs.c.pk == tasks.c.run_pk).where(is_open)
+        tried = select(attempts).join(runs, runs.c.pk == attempts.c.run_pk).where(is_open)
+        documents = select(workflows.c.pk, workflows.c.document).where(
+            workflows.c.pk.in_(select(runs.c.workflow_pk).where(is_open))
+        )
+        with self._reading() as connection:
+            found = connection.execute(shown.order_by(runs.c.pk)).all()
+            rows = connection.execute(of_open.order_by(tasks.c.run_pk, tasks.c.position)).all()
+            tries = connection.execute(tried).all()
+            texts = {row.pk: row.document for row in connection.execute(documents)}
+        record = _Record(tries)
+        by_run: dict[int, list[_Row]] = {}
+        for row in rows:
+            by_run.setdefault(row.run_pk, []).append(row)
+        return [self._open_run(row, bytes(texts[row.workflow_pk]), by_run.get(row.pk, []), record) for row in found]
+
+    def outputs(self, run: str) -> dict[str, bytes]:
+        """Return the output of every COMPLETED task of a run as JSON: what a run that repeats it may reuse.
+
+        Raises as `run` does.
+        """
+        with self._reading() as connection:
+            completed = (tasks.c.run_pk == _find(connection, run), tasks.c.state == State.COMPLETED)
+            query = select(tasks.c.key, tasks.c.output, tasks.c.output_ref).where(*completed)
+            found = connection.execute(query.order_by(tasks.c.position)).all()
+        return {row.key: self._values.join(row.output, row.output_ref) for row in found}
+
+    def workflows(self) -> list[VersionView]:
+        """List the workflows of all recorded runs by name, each with its newest version."""
+        columns = (workflows.c.name, func.max(workflows.c.pk).label("pk"), func.count().label("versions"))
+        newest = select(*columns).group_by(workflows.c.name).subquery()
+        shown = select(workflows.c.name, workflows.c.hash, newest.c.versions, workflows.c.created_at)
+        with self._reading() as connection:
+            found = connection.execute(
+                shown.join(newest, newest.c.pk == workflows.c.pk).order_by(workflows.c.name)
+            ).all()
+        return [
+            VersionView(name=row.name, hash=row.hash, versions=row.versions, created_at=_written(row.created_at))
+            for row in found
+        ]
+
+    def document(self, version: str) -> bytes:
+        """Return a recorded document by its SHA-256.
+
+        Raises WorkflowUnknownError.
+        """
+        with self._reading() as connection:
+            found = connection.execute(select(workflows.c.document).where(workflows.c.hash == version)).first()
+        if found is None:
+            raise WorkflowUnknownError(version)
+        return bytes(found.document)
+
+    def document_of(self, run: str) -> bytes:
+        """Return the document a run was made from; raises as `run`."""
+        with self._reading() as connection:
+            is_run = runs.c.pk == _find(connection, run)
+            query = select(workflows.c.document).join(runs, runs.c.workflow_pk == workflows.c.pk).where(is_run)
+            return bytes(connection.execute(query).scalar_one())
+
+    def counts(self) -> Counts:
+        """Count what lives; takes as long as there are live tasks, whatever has ended."""
+        is_open = runs.c.state.in_(_OPEN)
+        of_runs = select(runs.c.state, func.count()).where(is_open).group_by(runs.c.state)
+        joined = select(tasks.c.state, func.count()).join(runs, runs.c.pk == tasks.c.run_pk)
+        of_tasks = joined.where(is_open).group_by(tasks.c.state)
+        with self._reading() as connection:
+            live, parts = connection.execute(of_runs).all(), connection.execute(of_tasks).all()
+        return Counts(runs={row[0]: row[1] for row in live}, tasks={row[0]: row[1] for row in parts})
+
+    def references(self) -> set[str]:
+        """Return the reference of every large output a row speaks of; any other file that is not young may go."""
+        query = select(tasks.c.output_ref).where(tasks.c.output_ref.is_not(None)).distinct()
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._ready().connect() as connection:
+                try:
+                    database.begin_read(connection)
+                    yield connection
+                finally:
+                    connection.rollback()
+        except DBAPIError as error:
+            raise database.explained(error, self._url) from error
+
+    def _ready(self) -> Engine:
+        """Return the engine to read from: an empty database in memory as long as nobody has made the real one."""
+        if self._is_ready:
+            return self._engine
+        path = database.file_of(self._url)
+        if path is not None and not path.exists():
+            return self._empty()
+        with self._engine.connect() as connection:
+            revision = migrations.found(connection)
+        if revision is None:
+            return self._empty()
+        if revision not in migrations.known():
+            raise StoreTooNewError(revision)
+        self._is_ready = True
+        return self._engine
+
+    def _empty(self) -> Engine:
+        if self._nothing is None:
+            self._nothing = create_engine("sqlite://", poolclass=StaticPool)
+            with self._nothing.begin() as connection:
+                tables.create(connection)
+        return self._nothing
+
+    def _task_view(self, row: _Row) -> TaskView:
+        message = row.message
+        try:
+            output = self._values.join(row.output, row.output_ref)
+        except StoreCorruptError as error:
+            # The rest of the run is still worth showing.
+            output, message = b"null", f"{message} ({error})".strip()
+        return TaskView(
+            id=row.key,
+            type=row.type,
+            state=State(row.state),
+            reason=row.reason,
+            message=message,
+            attempts=row.attempt,
+            output=Raw(output),
+            started_at=rfc3339(row.started_at),
+            ended_at=rfc3339(row.ended_at),
+        )
+
+    def _open_run(self, row: _Row, document: bytes, of_run: list[_Row], record: "_Record") -> OpenRun:
+        ending = None
+        if row.ending_state is not None:
+            ending = (State(row.ending_state), Reason(row.ending_reason), row.ending_message)
+        return OpenRun(
+            id=row.id,
+            workflow=row.workflow,
+            document=document,
+            state=State(row.state),
+            trigger=msgspec.json.decode(row.trigger),
+            params=msgspec.json.decode(row.params),
+            labels=msgspec.json.decode(row.labels) if row.labels else {},
+            priority=row.priority,
+            run_at=row.run_at,
+            deadline=row.deadline,
+            ending=ending,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            tasks={task.key: record.task(task, self._values) for task in of_run},
+        )
+
+
+class _Record:
+    """What the attempts of open runs tell of a task: how many failed, how many vanished, when the last one began."""
+
+    def __init__(self, tries: Iterable[_Row]) -> None:
+        self._failures: dict[tuple[int, str], int] = {}
+        self._lost: dict[tuple[int, str], int] = {}
+        self._started: dict[tuple[int, str, int], float] = {}
+        for row in tries:
+            key = (row.run_pk, row.task)
+            self._started[*key, row.number] = row.started_at
+            if row.state == State.FAILED and row.reason != _STOPPED:
+                count = self._lost if row.reason == _LOST else self._failures
+                count[key] = count.get(key, 0) + 1
+
+    def task(self, row: _Row, values: Values) -> OpenTask:
+        key = (row.run_pk, row.key)
+        return OpenTask(
+            state=State(row.state),
+            attempt=row.attempt,
+            failures=self._failures.get(key, 0),
+            lost=self._lost.get(key, 0),
+            reason=None if row.reason is None else Reason(row.reason),
+            message=row.message,
+            due_at=row.due_at,
+            started_at=self._started.get((*key, row.attempt)),
+            memo=b"null" if row.memo is None else bytes(row.memo),
+            output=values.join(row.output, row.output_ref),
+        )
+
+
+def _run_view(row: _Row) -> RunView:
+    return RunView(
+        id=row.id,
+        workflow=row.workflow,
+        state=State(row.state),
+        reason=row.reason,
+        message=row.message,
+        trigger=msgspec.json.decode(row.trigger),
+        params=msgspec.json.decode(row.params),
+        created_at=_written(row.created_at),
+        started_at=rfc3339(row.started_at),
+        ended_at=rfc3339(row.ended_at),
+    )
+
+
+def _attempt_view(row: _Row) -> AttemptView:
+    return AttemptView(
+        task=row.task,
+        attempt=row.number,
+        state=State(row.state),
+        reason=row.reason,
+        message=row.message,
+        exit_code=row.exit_code,
+        started_at=_written(row.started_at),
+        ended_at=rfc3339(row.ended_at),
+        seconds=row.seconds,
+        cpu_seconds=row.cpu_seconds,
+        memory_bytes=row.memory_bytes,
+    )
+
+
+def _event_view(row: _Row) -> EventView:
+    return EventView(
+        id=row.pk,
+        at=_written(row.at),
+        task=row.task,
+        attempt=row.attempt,
+        state=None if row.state is None else State(row.state),
+        reason=row.reason,
+        message=row.message,
+        actor=row.actor,
+    )
+
+
+def _written(seconds: float) -> str:
+    return rfc3339(seconds) or ""
+
+
+def _find(connection: Connection, name: str) -> int:
+    """Return the inner key of the run with this id, or of the only one whose id begins or ends like this."""
+    exact = connection.execute(select(runs.c.pk).where(runs.c.id == name)).first()
+    if exact is not None:
+        return int(exact.pk)
+    # Whatever is typed in capitals is meant in small letters, as ids are.
+    part = name.lower()
+    if not part:
+        raise RunUnknownError(name)
+    tail = tail_of(part)
+    begins = (runs.c.id >= part, runs.c.id < part + _AFTER_ANY)
+    ends = (runs.c.tail >= tail, runs.c.tail < tail + _AFTER_ANY)
+    query: Select[Any] = select(runs.c.id, runs.c.pk).where(*begins).limit(_MATCHES)
+    matches = {row.id: row.pk for row in connection.execute(query)}
+    query = select(runs.c.id, runs.c.pk).where(*ends).limit(_MATCHES)
+    matches |= {row.id: row.pk for row in connection.execute(query) if row.id.endswith(part)}
+    if not matches:
+        raise RunUnknownError(name)
+    if len(matches) > 1:
+        raise RunAmbiguousError(name, sorted(matches))
+    return int(next(iter(matches.values())))
+

@@ -1,0 +1,130 @@
+"""What history shows, as frozen values that encode to the JSON contract: times in RFC 3339, outputs as they were given.
+
+Values only, made by `history`; the command line, the API and the result files encode them with msgspec. `OpenRun` is
+for a restart: what is needed to take a run up again.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from engine.states import Reason, State
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show a task of a run; `output` is JSON, `started_at` of its first attempt."""
+
+    id: str
+    type: str
+    state: State
+    reason: str | None
+    message: str
+    attempts: int
+    output: Raw
+    started_at: str | None
+    ended_at: str | None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show a run; lists of runs come without `tasks`, and the key is then absent."""
+
+    id: str
+    workflow: str
+    state: State
+    reason: str | None
+    message: str
+    trigger: dict[str, Any]
+    params: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    tasks: list[TaskView] | UnsetType = UNSET
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show one try of a task: how it ended and what it took."""
+
+    task: str
+    attempt: int
+    state: State
+    reason: str | None
+    message: str
+    exit_code: int | None
+    started_at: str
+    ended_at: str | None
+    seconds: float | None
+    cpu_seconds: float | None
+    memory_bytes: int | None
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show one line of the audit trail; `id` grows, `task` is None for the run itself, `state` for what changed none.
+
+    `actor` is what asked for it (the trigger of the submission), None for the engine itself.
+    """
+
+    id: int
+    at: str
+    task: str | None
+    attempt: int | None
+    state: State | None
+    reason: str | None
+    message: str
+    actor: str | None
+
+
+class VersionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show the newest recorded version of a workflow; `hash` is the SHA-256 of its document."""
+
+    name: str
+    hash: str
+    versions: int
+    created_at: str
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Count what lives: runs that have not ended, and their tasks, by state."""
+
+    runs: dict[str, int]
+    tasks: dict[str, int]
+
+
+class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold where a task stood: with the fields of `engine.node.Snapshot`, and its output as JSON.
+
+    `failures` counts attempts that failed, `lost` those that vanished with their process; `started_at` is of `attempt`.
+    """
+
+    state: State
+    attempt: int
+    failures: int
+    lost: int
+    reason: Reason | None
+    message: str
+    due_at: float | None
+    started_at: float | None
+    memo: bytes
+    output: bytes
+
+
+class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what takes a run up again: its row, its document, and where each task stood.
+
+    Times are wall seconds; `ending` is what a recorded WindDown said.
+    """
+
+    id: str
+    workflow: str
+    document: bytes
+    state: State
+    trigger: dict[str, Any]
+    params: dict[str, Any]
+    labels: dict[str, str]
+    priority: int
+    run_at: float | None
+    deadline: float | None
+    ending: tuple[State, Reason, str] | None
+    created_at: float
+    started_at: float | None
+    tasks: dict[str, OpenTask]
