@@ -40,7 +40,8 @@ HANDED_FIELDS = frozenset({"inputs", "output", "memo", "run", "attempt", "settin
 class TaskType(msgspec.Struct, frozen=True, kw_only=True):
     """Describe a task type without its code: what `validate`, `plan` and `plugins` need to know.
 
-    `fields` names every field the plugin declares (None when it declares nothing and takes any).
+    `fields` names every field the plugin declares (None when it declares nothing and takes any); `overrides` is the
+    built-in file whose place a user's file took.
     """
 
     type: str
@@ -51,14 +52,16 @@ class TaskType(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] | None = None
     source: str = ""
     is_builtin: bool = False
+    overrides: str = ""
 
 
 class BrokenPlugin(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe a plugin file that cannot be used, and why."""
+    """Describe a plugin file that cannot be used, and why; `type` is the task type its text names, as far as known."""
 
     source: str
     code: str
     message: str
+    type: str = ""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

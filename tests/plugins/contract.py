@@ -15,6 +15,7 @@ import inspect
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -70,7 +71,7 @@ def try_once(
     secrets: tuple[str, ...] = (),
     attempt: int = 1,
 ) -> Attempt:
-    """Make one attempt of a built-in task type through the registry and the runner; the log goes to stderr (`capfd`)."""
+    """Make one attempt of a built-in task type through the registry and the runner; it logs to stderr (`capfd`)."""
     registry = Registry()
     registry.load()
     runner = Runner(registry, {task_type: dict(settings or {})}, Limits())
@@ -200,7 +201,7 @@ class PluginContract:
     def test_a_field_of_the_wrong_type_is_named_before_it_is_called(self, attempt, good, schema):
         typed = [name for name, field in schema.get("properties", {}).items() if isinstance(field.get("type"), str)]
         for name in typed:
-            wrong = 1 if schema["properties"][name]["type"] in {"array", "object", "string", "boolean"} else {}
+            wrong: Any = 1 if schema["properties"][name]["type"] in {"array", "object", "string", "boolean"} else {}
             tried = attempt({**good, name: wrong})
             assert (tried.outcome, tried.done.reason) == ("Failed", "invalid"), f"{name} = {wrong!r} was taken"
             assert name in tried.message
