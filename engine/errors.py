@@ -6,6 +6,7 @@ DropmillError
 │   ├── ParamsInvalidError         the parameters of a submission, with all their problems
 │   ├── ConfigInvalidError         the configuration, with all its problems
 │   ├── ScheduleInvalidError       when a schedule is due cannot be read, with all its problems
+│   ├── ExpressionError            an expression that cannot be read, or not be computed
 │   ├── WorkflowUnknownError       no workflow has this name
 │   ├── RunUnknownError            no run has this id
 │   ├── RunAmbiguousError          more than one run's id starts like this
@@ -27,6 +28,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
+
+_SHOWN = 80  # characters of an expression that are shown in a message
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -100,6 +103,34 @@ class ScheduleInvalidError(_ProblemsError):
 
     code = "schedule_invalid"
     what = "the schedule expression"
+
+
+class ExpressionError(InputError):
+    """An expression that cannot be read, or not be computed from the values at hand.
+
+    `problem` is the code it has in a list of problems, `name` what is missing where something is; `pointer` says in
+    which field it stands (set by whoever knows the field).
+    """
+
+    code = "expression"
+
+    def __init__(
+        self,
+        message: str,
+        expression: str,
+        *,
+        problem: str = "expression_name",
+        name: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.expression, self.problem, self.name, self.hint = message, expression, problem, name, hint
+        self.pointer = ""
+
+    def __str__(self) -> str:
+        """Say the field, what is wrong, and in which expression."""
+        field = f"{self.pointer}: " if self.pointer else ""
+        return f"{field}{self.message} (in {self.expression[:_SHOWN]}{'...' if len(self.expression) > _SHOWN else ''})"
 
 
 class WorkflowUnknownError(InputError):
