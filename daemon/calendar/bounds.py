@@ -140,10 +140,11 @@ def _blackout(value: object, zone: Zone) -> list[Span]:
         raise ValueError("is neither a date nor two dates or moments")
     low = Moment(days[0] * DAY) if days[0] is not None else parse_moment(ends[0])
     high = Moment((days[1] + 1) * DAY) if days[1] is not None else parse_moment(ends[1])
-    start, end = low.instant(zone), high.instant(zone)
+    is_local = low.offset is None and high.offset is None
+    start, end = (low.wall, high.wall) if is_local else (low.instant(zone), high.instant(zone))
     if start >= end:
         raise ValueError("ends before it begins")
-    return spans_between(zone, low.wall, high.wall) if low.offset is high.offset is None else [(start, end)]
+    return spans_between(zone, low.wall, high.wall) if is_local else [(start, end)]
 
 
 def _just_before(instant: float) -> float:

@@ -216,7 +216,7 @@ def _complain_of_word(line: str, complaints: Complaints) -> None:
     elif word == "@every":
         complaints.add(f"{shown(line)} is not cron", f'Write every = "{line.partition(" ")[2] or "15m"}"')
     else:
-        near = difflib.get_close_matches(word, AT_WORDS, n=1)
+        near = difflib.get_close_matches(word, AT_WORDS, n=1, cutoff=0.75)
         hint = f"Did you mean {near[0]}, with nothing after it?" if near else "Write the five fields instead"
         complaints.add(f"{shown(line)} is none of {', '.join(AT_WORDS)}", hint)
 

@@ -107,9 +107,9 @@ def parse_duration(value: object) -> int | None:
 def written_duration(microseconds: int) -> str:
     """Write a duration in the largest units that fit: 5400 seconds are `1h30m`."""
     text = ""
-    for unit in ("d", "h", "m"):
+    for unit in ("d", "h", "m", "s"):
         count, microseconds = divmod(microseconds, _UNITS[unit])
         text += f"{count}{unit}" if count else ""
-    if microseconds % MICROSECONDS:
-        return text + f"{microseconds / 1000:f}".rstrip("0").rstrip(".") + "ms"
-    return text + (f"{microseconds // MICROSECONDS}s" if microseconds or not text else "")
+    if microseconds:
+        text += f"{microseconds / 1000:f}".rstrip("0").rstrip(".") + "ms"
+    return text or "0s"

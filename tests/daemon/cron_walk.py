@@ -1,12 +1,13 @@
 """What cron does, found by walking from minute to minute: the oracle for the calendar.
 
 Written from crontab(5), cron(8) and the rule for clock changes, with zoneinfo and nothing of ours. Each minute of real
-time is a tick. A tick answers for the wall time it shows; where times are fixed, also for every wall minute skipped since
-the last tick, and for nothing while the wall clock shows what it has shown before. A jump of more than three hours is a
-correction: then the wall time shown is all that counts.
+time is a tick. A tick answers for the wall time it shows; where times are fixed, also for every wall minute skipped
+since the last tick, and for nothing while the wall clock shows what it has shown before. A jump of more than three
+hours is a correction: then the wall time shown is all that counts.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -59,14 +60,14 @@ class Walk:
     def __init__(self, zone, low, high):
         self.zone, self.low, self.high = zone, low - low % 60, high - high % 60
         self.wild, self.fixed = [], []
-        latest = None  # the latest wall minute that is dealt with: what cron calls virtual time
+        latest: int | None = None  # the latest wall minute that is dealt with: what cron calls virtual time
         for instant in range(self.low - WARM_UP * 60, self.high + 60, 60):
             wall = dt.datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
             minute = (wall - EPOCH) // dt.timedelta(minutes=1)
             shift = 0 if latest is None else minute - latest - 1
-            answered = [minute]
+            answered: Sequence[int] = [minute]
             if 0 < shift <= LONGEST_SHIFT:
-                answered = range(latest + 1, minute + 1)
+                answered = range(minute - shift, minute + 1)
             elif -LONGEST_SHIFT <= shift < 0:
                 answered = []
             if answered:
