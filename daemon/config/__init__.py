@@ -1,12 +1,16 @@
 """The configuration: from TOML files and environment variables to typed, documented settings, or to all that is wrong.
 
-The rooms, lowest first: `kinds`, `schedule` and `settings` (what there is), `places` (lines of keys), `draft` (raw values
-and where they came from), `leaves` and `wording` (one value), `reader` (all values), `timing` and `checks` (how they fit),
-`locations`, `sources` and `environment` (where they come from), `loading` (the way in).
+The rooms, lowest first: `kinds`, `schedule`, `settings` (what there is), `places` (lines of keys), `draft` (raw values
+and where they stand), `leaves` and `wording` (one value), `reader` (all values), `timing` and `checks` (how they fit),
+`locations`, `sources` and `environment` (where they come from), `loading` (the way in), `manual`, `schema` and `shown`
+(the way out), `schedulefiles` (what the command line writes).
 """
 
 from daemon.config.loading import load
+from daemon.config.manual import reference, sample
 from daemon.config.schedule import Schedule
+from daemon.config.schedulefiles import add_schedule, remove_schedule
+from daemon.config.schema import schema
 from daemon.config.settings import (
     Api,
     Config,
@@ -22,6 +26,8 @@ from daemon.config.settings import (
     Route,
     Secrets,
 )
+from daemon.config.shown import Row, show
+from daemon.config.timing import calendar_of
 
 __all__ = [
     "Api",
@@ -36,7 +42,15 @@ __all__ = [
     "Paths",
     "Retention",
     "Route",
+    "Row",
     "Schedule",
     "Secrets",
+    "add_schedule",
+    "calendar_of",
     "load",
+    "reference",
+    "remove_schedule",
+    "sample",
+    "schema",
+    "show",
 ]

@@ -46,8 +46,7 @@ def _check_schedule_names(draft: Draft) -> None:
             continue
         key: Key = ("schedules", number, "name")
         if name in seen:
-            first = draft.origin(seen[name])
-            message = f"a schedule called {quoted(name)} is there already, in {first}"
+            message = f"the schedule name {quoted(name)} of {draft.origin(seen[name])} is used again"
             draft.complain("duplicate_schedule", key, message, "Give one of them another name, or remove it")
         seen.setdefault(name, key)
 

@@ -41,11 +41,15 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Draft:
-    """Hold the merged tree, the file or variable that each part came from, and the problems found so far."""
+    """Hold the merged tree, the file or variable that each part came from, and the problems found so far.
+
+    `is_whole` is false where the main file could not be read, so that nothing is known of what it sets.
+    """
 
     def __init__(self, main: File | None = None, tree: dict[str, Any] | None = None) -> None:
         self.tree: dict[str, Any] = tree or {}
         self._main = main
+        self.is_whole = main is None or tree is not None
         self._variables: dict[Key, str] = {}
         # Schedules of further files stand after those of the main one: number in the tree -> file, number in that file.
         self._moved: dict[int, tuple[File, int]] = {}

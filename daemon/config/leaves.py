@@ -137,7 +137,7 @@ def _size(text: str) -> int:
 
 def _as_text(unit: str | None, raw: object) -> object:
     """Write dates and numbers as the text that the calendar reads, where a setting is for the calendar."""
-    if unit in {"moment", "span"} and isinstance(raw, dt.date):
+    if unit in {"moment", "instant", "span"} and isinstance(raw, dt.date):
         return raw.isoformat()
     if unit == "span" and isinstance(raw, list) and len(raw) == 2:  # noqa: PLR2004 -- from and to
         return "/".join(_text(_as_text("moment", end)) for end in raw)

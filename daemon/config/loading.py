@@ -26,7 +26,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     file = absolute(str(path), Path.cwd()) if path else find_file(environ, Path.cwd())
     folder = starting_folder(file, environ)
     draft = gather(file, folder)
-    override(draft, environ)
+    if draft.is_whole:  # else variables would be blamed for what is missing
+        override(draft, environ)
     usual = usual_paths(file, environ)
     reader = Reader(draft, lambda text: absolute(text, folder, environ), {Paths: usual})
     sections = {"paths": usual} | reader.read()

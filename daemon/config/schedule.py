@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from daemon.config.kinds import Count, Filled, Moment, Name, Period, Seconds, Span
+from daemon.config.kinds import Count, Filled, Instant, Moment, Name, Period, Seconds, Span
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,7 +13,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Annotated[
         Name,
-        Meta(description="Name of the schedule, unique: 1 to 128 letters, digits, _ - .", examples=["nightly-report"]),
+        Meta(description="Name of the schedule, which no other has.", examples=["nightly-report"]),
     ]
     workflow: Annotated[
         Filled,
@@ -27,7 +27,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     every: Annotated[Period | None, Meta(description="Elapsed time between two starts.", examples=["15m"])] = None
-    at: Annotated[Moment | None, Meta(description="One moment, once.", examples=["2027-01-01T00:00:00+01:00"])] = None
+    at: Annotated[Instant | None, Meta(description="One moment, once.", examples=["2027-01-01T00:00:00+01:00"])] = None
     hourly: Annotated[str | None, Meta(description="Minutes of each hour.", examples=[":15"])] = None
     daily: Annotated[str | None, Meta(description="Times of each day.", examples=["02:30"])] = None
     weekly: Annotated[str | None, Meta(description="Weekdays and times.", examples=["mon-fri 08:00"])] = None
@@ -61,10 +61,15 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Any], Meta(description="Parameters handed to the workflow.", examples=[{"day": "yesterday"}])
     ] = {}
     start: Annotated[
-        Moment | None, Meta(description="Not due before this moment.", examples=["2027-01-01T00:00:00Z"])
+        Moment | None,
+        Meta(
+            description="Not due before this moment, or the beginning of this day.",
+            examples=["2027-01-01T00:00:00Z"],
+        ),
     ] = None
     end: Annotated[
-        Moment | None, Meta(description="Not due from this moment on.", examples=["2028-01-01T00:00:00Z"])
+        Moment | None,
+        Meta(description="Not due after this moment, or the end of this day.", examples=["2028-01-01T00:00:00Z"]),
     ] = None
     blackout: Annotated[
         tuple[Span, ...],

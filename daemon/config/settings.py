@@ -21,7 +21,12 @@ _LARGEST_PORT = 65535
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
-    """Where things are. A relative path starts at the folder of this file; ~/ is your home folder."""
+    """Where things are.
+
+    The defaults follow from where this file is. Those shown hold in a folder called `etc`. For a file in /etc/dropmill
+    all is in /var/lib/dropmill and /var/log/dropmill; for ~/.config/dropmill, and without a file, in
+    ~/.local/state/dropmill; anywhere else in the folder of the file itself.
+    """
 
     inbox: Annotated[
         Path, Meta(description="Drop workflow documents here; done/, failed/, rejected/ and duplicate/ are made in it.")
@@ -61,7 +66,11 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Most runs that are live at a time; above it, dropped files stay in the inbox.")
     ] = 1000
     working_directory: Annotated[
-        Path | None, Meta(description="Folder in which tasks start; without it, the folder `work` in `paths.state`.")
+        Path | None,
+        Meta(
+            description="Folder in which tasks start; without it, the folder `work` in `paths.state`.",
+            examples=["../work"],
+        ),
     ] = None
     environment: Annotated[
         tuple[Variable, ...],
@@ -290,24 +299,31 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, Origin]
 
 
+def _about(section: type) -> Meta:
+    return Meta(description=" ".join(str(section.__doc__).split()))
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, section by section, and what they were read from."""
 
-    paths: Annotated[Paths, Meta(description=str(Paths.__doc__))] = Paths()
-    executor: Annotated[Executor, Meta(description=str(Executor.__doc__))] = Executor()
+    paths: Annotated[Paths, _about(Paths)] = Paths()
+    executor: Annotated[Executor, _about(Executor)] = Executor()
     limits: Annotated[Limits, Meta(description="What a document, an expression, an output and a log are held to.")] = (
         Limits()
     )
-    inbox: Annotated[Inbox, Meta(description=str(Inbox.__doc__))] = Inbox()
-    inboxes: Annotated[dict[Name, FurtherInbox], Meta(description=str(FurtherInbox.__doc__))] = {}
-    routes: Annotated[tuple[Route, ...], Meta(description=str(Route.__doc__))] = ()
-    api: Annotated[Api, Meta(description=str(Api.__doc__))] = Api()
-    history: Annotated[History, Meta(description=str(History.__doc__))] = History()
-    log: Annotated[Log, Meta(description=str(Log.__doc__))] = Log()
-    secrets: Annotated[Secrets, Meta(description=str(Secrets.__doc__))] = Secrets()
+    inbox: Annotated[Inbox, _about(Inbox)] = Inbox()
+    inboxes: Annotated[dict[Name, FurtherInbox], _about(FurtherInbox)] = {}
+    routes: Annotated[tuple[Route, ...], _about(Route)] = ()
+    api: Annotated[Api, _about(Api)] = Api()
+    history: Annotated[History, _about(History)] = History()
+    log: Annotated[Log, _about(Log)] = Log()
+    secrets: Annotated[Secrets, _about(Secrets)] = Secrets()
     plugins: Annotated[
         dict[Name, dict[str, Any]],
-        Meta(description="Settings of task types, one table each, handed to the plugin as they are."),
+        Meta(
+            description="Settings of task types, one table each, handed to the plugin as they are.",
+            examples=[{"shell": {"allow_command": True}, "python": {"folders": ["/srv/tasks"]}}],
+        ),
     ] = {}
-    schedules: Annotated[tuple[Schedule, ...], Meta(description=str(Schedule.__doc__))] = ()
+    schedules: Annotated[tuple[Schedule, ...], _about(Schedule)] = ()
     loaded: Loaded

@@ -1,9 +1,12 @@
-"""The words for settings: what one takes, and what was found in its place.
+"""The words for settings: what one takes, what was found in its place, and a value as it would stand in the file.
 
-Called by `reader` for its problems and by `manual` for the reference, so that both say it alike.
+Called by `reader` for its problems, by `manual` and `shown` for what they print, so that all say it alike.
 """
 
 import datetime as dt
+import json
+import re
+from typing import Any
 
 from msgspec import inspect
 
@@ -23,13 +26,18 @@ PROBLEMS: dict[str, str] = {
     "schedule_invalid": "When a schedule is due cannot be read.",
     "schedule_never": "A schedule can never be due.",
     "zone_unknown": "A time zone is not known to this machine.",
+    "unknown_schedule": "No schedule has this name.",
+    "foreign_file": "A file would have to be changed that a person wrote or changed.",
+    "unwritable_file": "A file cannot be written or removed.",
     "more_problems": "There are more problems than are shown.",
 }
 
+UNITS_AS_TEXT = frozenset({"seconds", "bytes"})
 _BY_UNIT = {
     "seconds": 'a duration such as "30s" or "1h30m"',
     "bytes": 'a size such as "10MiB"',
-    "moment": "a date or a moment such as 2027-01-01T00:00:00+01:00",
+    "moment": "a date, or a moment such as 2027-01-01T00:00:00+01:00",
+    "instant": "a moment such as 2027-01-01T00:00:00+01:00",
     "span": "a date, or two dates or moments in a list",
     "period": 'a duration such as "15m"',
 }
@@ -86,3 +94,28 @@ def _number(value: float | None, unit: str | None) -> str:
     if unit == "seconds" and number:
         return written_duration(round(number * MICROSECONDS))
     return format_size(int(number)) if unit == "bytes" else f"{number:g}"
+
+
+def written(value: Any, unit: str | None = None) -> str:
+    """Write a value as it would stand in the file: `"30s"`, `["a", "b"]`, `{day = "yesterday"}`."""
+    if unit == "seconds":
+        return f'"{written_duration(round(value * MICROSECONDS))}"'
+    if unit == "bytes":
+        return f'"{format_size(value)}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(written(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(name)} = {written(inner)}" for name, inner in value.items()) + "}"
+    return str(value) if isinstance(value, int | float) else _quoted(str(value))
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )  # TOML's basic strings are JSON's but for DEL
