@@ -34,6 +34,7 @@ def postgres_bin() -> Path | None:
 
 
 COMPONENTS = {
+    "openssl": Component(_command("openssl"), "apt-get install openssl"),
     "postgresql": Component(lambda: postgres_bin() is not None, "apt-get install postgresql"),
     "procps": Component(_command("ps"), "apt-get install procps"),
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),

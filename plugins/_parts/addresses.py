@@ -41,8 +41,9 @@ def judged(host: str, port: int, allowed_hosts: frozenset[str]) -> list[str]:
         return addresses
     for address in addresses:
         if not is_public(ipaddress.ip_address(address.partition("%")[0])):
+            which = host if host == address else f"{host} ({address})"
             raise AddressDeniedError(
-                f"{host} is {address}, which is not a public address, and `deny_private` is set; "
-                "the operator can name the host in `allowed_hosts`"
+                f"{which} is not a public address, and `deny_private` is set; "
+                "the operator can name it in `allowed_hosts`"
             )
     return addresses

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.cookies import extract_cookies_to_jar
 
 from engine.task import ticks
 from plugins._parts.addresses import AddressDeniedError, judged
@@ -19,7 +20,8 @@ from plugins._parts.bounds import Bounds, Policy
 from plugins._parts.reply import ExchangeError, Reply
 
 # Errors of the library below requests, by name: it is no dependency of ours.
-_NEVER_CONNECTED, _TIMED_OUT = "NewConnectionError", "ReadTimeoutError"
+_NEVER_CONNECTED = frozenset({"NewConnectionError", "ConnectTimeoutError"})
+_TIMED_OUT = frozenset({"ReadTimeoutError"})
 _SEE_OTHER, _MOVED = 303, frozenset({301, 302})
 _CHUNK_BYTES = 64 * 1024
 _QUOTED_BYTES = 500
@@ -38,12 +40,12 @@ def exchange(arguments: dict[str, Any], bounds: Bounds, operator: Policy, is_wan
     if operator.deny_private and operator.environment_proxies:
         raise ExchangeError("`deny_private` cannot hold through a proxy; the settings may say one of the two")
     started = ticks()
-    with requests.Session() as session, _sentences(place(str(arguments["url"])), bounds):
+    with requests.Session() as session, _sentences(_place(str(arguments["url"])), bounds):
         # No proxies, no ~/.netrc and no CA file that the environment names: a task does what its document says.
         session.trust_env = False
         session.headers["User-Agent"] = "dropmill"
         with _answer(session, session.prepare_request(requests.Request(**arguments)), bounds, operator) as response:
-            where = f"{response.request.method} {place(response.request.url or '')}"
+            where = f"{response.request.method} {_place(response.request.url or '')}"
             if not is_wanted(response.status_code):
                 raise ExchangeError(_unwanted(where, response))
             body = _read(response, bounds.max_bytes, where)
@@ -59,8 +61,8 @@ def exchange(arguments: dict[str, Any], bounds: Bounds, operator: Policy, is_wan
             )
 
 
-def place(url: str) -> str:
-    """Write a URL for a message or log: without user, password and query, which may hold secrets."""
+def _place(url: str) -> str:
+    # For messages: without user, password and query, which may hold secrets.
     try:
         parts = urlsplit(_without_user(url))
     except ValueError:
@@ -81,28 +83,28 @@ def _answer(
     for _ in range(bounds.max_redirects + 1):
         origin = request.url or ""
         if urlsplit(origin).scheme.lower() not in {"http", "https"}:
-            raise ExchangeError(f"{place(origin)} is not an http or https URL")
-        with _sent(session, request, bounds, operator) as response:
+            raise ExchangeError(f"{_place(origin)} is not an http or https URL")
+        # What goes wrong is said of the hop where it did, also while the caller reads.
+        with _sentences(_place(origin), bounds), _sent(session, request, bounds, operator) as response:
             target = session.get_redirect_target(response)
             if not target or not bounds.max_redirects:
                 response.request.url = response.url = origin
                 yield response
                 return
             request = _redirected(session, request, response.status_code, urljoin(origin, target))
-    raise ExchangeError(f"more than {bounds.max_redirects} redirects; the last led to {place(request.url or '')}")
+    raise ExchangeError(f"more than {bounds.max_redirects} redirects; the last led to {_place(request.url or '')}")
 
 
 def _redirected(
     session: requests.Session, request: requests.PreparedRequest, status: int, url: str
 ) -> requests.PreparedRequest:
-
     if urlsplit(url).scheme.lower() not in {"http", "https"}:
-        raise ExchangeError(f"a redirect leads to {place(url)}, which is not an http or https URL")
+        raise ExchangeError(f"a redirect leads to {_place(url)}, which is not an http or https URL")
     method = _method_after(status, request.method or "GET")
     dropped = set(_MADE_ANEW)
     if method != request.method:
         dropped |= _OF_THE_BODY
-    if session.should_strip_auth(request.url or "", url):  # type: ignore[no-untyped-call]  # so are its types
+    if session.should_strip_auth(request.url or "", url):  # type: ignore[no-untyped-call]  # the library leaves it untyped
         dropped.add("authorization")
     headers = {name: value for name, value in request.headers.items() if name.lower() not in dropped}
     body = request.body if method == request.method else None
@@ -119,28 +121,35 @@ def _method_after(status: int, method: str) -> str:
 def _sent(
     session: requests.Session, request: requests.PreparedRequest, bounds: Bounds, operator: Policy
 ) -> requests.Response:
-
     options: dict[str, Any] = {
         "stream": True,
-        "allow_redirects": False,
         "timeout": (bounds.connect_timeout, bounds.read_timeout),
         "verify": bounds.verify,
     }
     if operator.environment_proxies:
         options["proxies"] = requests.utils.get_environ_proxies(request.url or "")
     if not operator.deny_private:
-        return session.send(request, **options)
+        return _through(session, request, options)
     parts = urlsplit(request.url or "")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     addresses = judged(parts.hostname or "", port, operator.allowed_hosts)
     for address in addresses[:-1]:
         try:
-            return session.send(_pinned(session, request, address, port), **options)
+            return _through(session, _pinned(session, request, address, port), options)
         except requests.ConnectionError as error:
             # Only where nothing was sent yet may another address of the host be tried.
             if not _is_caused_by(error, _NEVER_CONNECTED):
                 raise
-    return session.send(_pinned(session, request, addresses[-1], port), **options)
+    return _through(session, _pinned(session, request, addresses[-1], port), options)
+
+
+def _through(
+    session: requests.Session, request: requests.PreparedRequest, options: dict[str, Any]
+) -> requests.Response:
+    # Not by `session.send`: where it follows no redirect it reads the redirect's whole body all the same.
+    response = session.get_adapter(request.url or "").send(request, **options)
+    extract_cookies_to_jar(session.cookies, request, response.raw)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    return response
 
 
 def _pinned(
@@ -210,8 +219,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found = kept[0] if kept else found.__cause__ or found.__context__
 
 
-def _is_caused_by(error: BaseException, name: str) -> bool:
-    return any(type(cause).__name__ == name for cause in _causes(error))
+def _is_caused_by(error: BaseException, names: frozenset[str]) -> bool:
+    return any(type(cause).__name__ in names for cause in _causes(error))
 
 
 def _reason(error: BaseException) -> str:
