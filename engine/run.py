@@ -200,13 +200,15 @@ class Run:
         self._set_going()
 
     def _set_going(self) -> None:
-        """Queue what depends on nothing, and let what has ended already (in an earlier run or life) be heard."""
-        for node in self._nodes.values():
-            if node.state in ENDED or (node.state is State.PENDING and self._ends_at_once(node)):
+        """Let what had ended already (in an earlier run or life) be heard, and queue what depends on nothing."""
+        ended_before = [node for node in self._nodes.values() if node.state in ENDED]
+        first = [node for node in self._nodes.values() if node.state is State.PENDING and not node.task.depends_on]
+        for node in ended_before:
+            self._inform(node)
+        for node in first:
+            # One that failed before may have wound the run down.
+            if node.state is State.PENDING and self._decide(node, Verdict.READY):
                 self._inform(node)
-
-    def _ends_at_once(self, node: Node) -> bool:
-        return not node.task.depends_on and self._decide(node, Verdict.READY)
 
     def _granted(self, fact: Granted, now: float) -> None:
         node = self._nodes[fact.task]

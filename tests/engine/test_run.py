@@ -351,3 +351,19 @@ def test_a_failure_beyond_repair_is_not_retried():
     talk = Talk(run_of(task("a", retry=retry(5))))
     talk.begin()
     assert isinstance(talk.say(Broke("a", 1, Reason.BAD_OUTPUT))[0], Fail)
+
+
+def test_what_is_skipped_at_once_is_heard_once_by_the_tasks_behind_it():
+    talk = Talk(
+        run_of(task("a", when="false"), task("b", "a"), task("c"), task("d", "a", "b", "c", trigger_rule="all_done"))
+    )
+    talk.begin()
+    assert talk.started == [("c", 1)]
+    talk.succeed("c")
+    assert talk.started == [("c", 1), ("d", 1)]
+
+
+def test_a_first_task_that_fails_before_it_starts_stops_the_others_where_failing_fast_is_asked_for():
+    talk = Talk(run_of(task("a", when="1 / 0 == 1"), task("b"), fail_fast=True))
+    assert talk.begin()[-1].state is State.FAILED
+    assert talk.started == []
