@@ -249,7 +249,7 @@ def _said(error: BaseException) -> str:
 def _sentence(error: BaseException) -> str:
     """Write the last line of a traceback."""
     said = _said(error)
-    return f"{type(error).__qualname__}: {said}" if said else type(error).__qualname__
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _trace(error: BaseException) -> str:

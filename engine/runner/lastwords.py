@@ -34,7 +34,7 @@ class LastWords:
             return ""
         message = self._record.getMessage()
         error = self._record.exc_info[1] if self._record.exc_info else None
-        return f"{message}: {type(error).__qualname__}: {error}" if error else message
+        return f"{message}: {type(error).__name__}: {error}" if error else message
 
     def _hear(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.ERROR and self._thread in {None, record.thread}:

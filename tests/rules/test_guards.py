@@ -10,8 +10,8 @@ from tests.rules.source import Source, scopes, sources
 GUARDS: dict[str, str] = {
     "engine.executor:Executor._loop": "the loop that owns every run: it stops the process rather than guess",
     "engine.registry.plugin:_guarded": "a plugin file may raise anything at import: it is listed as broken",
-    "engine.runner.payload:_encode_as_it_is": "asks values of a plugin's classes whether they are equal: no is the answer",
-    "engine.runner:Runner.run": "calls the plugin: whatever it raises is the attempt's failure, reported with traceback",
+    "engine.runner.payload:_encode_as_it_is": "asks what plugins made whether it is equal: an error is a no",
+    "engine.runner:Runner.run": "calls the plugin: what it raises is the failure of the attempt, with its traceback",
 }
 MIN_REASON_WORDS = 3
 _BROAD = {"Exception", "BaseException"}
