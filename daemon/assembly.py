@@ -7,13 +7,13 @@ failed half-way.
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from daemon.ambience import Ambience, gather
 from daemon.config import Config
 from daemon.intake import Intake
 from daemon.library import Library
 from daemon.ownership import Ownership
+from daemon.whereabouts import database_url, values_folder
 from engine.attemptlog import AttemptLogs
 from engine.clock import SystemClock
 from engine.executor import Executor, Listener
@@ -41,7 +41,7 @@ class Assembly:
         self.ambience: Ambience = gather(config, os.environ)
         self.ownership = Ownership(state)
         clock = SystemClock()
-        values = Values(state / "values")
+        values = Values(values_folder(config))
         self.logs = AttemptLogs(config.paths.logs, config.limits)
         self.store = Store(database_url(config), values=values, clock=clock)
         self.history = History(database_url(config), values=values)
@@ -87,13 +87,3 @@ class Assembly:
             self.executor.stop(grace_seconds)
         finally:
             self._parts.close()
-
-
-def database_url(config: Config) -> str:
-    """Return the URL of the memory: the configured one, or SQLite in the state folder."""
-    return config.history.url or f"sqlite:///{database_file(config)}"
-
-
-def database_file(config: Config) -> Path:
-    """Return where SQLite keeps the memory if no URL says otherwise."""
-    return (config.paths.state / "state.db").absolute()

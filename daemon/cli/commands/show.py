@@ -1,0 +1,125 @@
+"""`dropmill show`: one run as it stands or as it ended."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli import completing, invocation
+from daemon.cli.invocation import Invocation
+from daemon.cli.output import Column
+
+if TYPE_CHECKING:
+    from engine.views import EventView, RunView, TaskView
+
+_TASKS_SHOWN = 50
+
+
+@click.command("show")
+@click.argument("run", metavar="RUN", shell_complete=completing.runs)
+@click.option("--events", is_flag=True, help="Also everything that happened to it, in order.")
+@click.option("--all", "everything", is_flag=True, help="Leave no task out, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@invocation.options()
+@click.pass_obj
+def command(call: Invocation, *, run: str, events: bool, everything: bool, as_json: bool) -> None:
+    """Show one run: its tasks, their outcome and what came of them.
+
+    RUN is its id, a beginning or an end of it that fits no other, or `last` for the newest.
+    """
+    from daemon.cli import memory
+
+    was_owned = memory.is_owned(call.config)
+    with memory.opened(call.config) as history:
+        found = history.run(memory.find(history, run))
+        happened = history.events(found.id) if events else []
+    is_orphan = not (was_owned or memory.has_ended(found) or memory.is_owned(call.config))
+    if as_json:
+        import msgspec
+
+        value: dict[str, Any] = {name: getattr(found, name) for name in msgspec.structs.asdict(found)}
+        call.out.json(value | ({"events": happened} if events else {}))
+        return
+    _head(call, found, is_orphan=is_orphan)
+    _tasks(call, found, most=_TASKS_SHOWN if call.out.is_terminal and not everything else None)
+    if events:
+        _events(call, happened)
+
+
+def _head(call: Invocation, run: "RunView", *, is_orphan: bool) -> None:
+    from daemon.cli import memory
+    from daemon.cli.moments import ago, local, took
+    from daemon.cli.text import Styled, compact, state
+    from engine.clock import epoch, wall
+
+    now, out = wall(), call.out
+    begun, ended = (None if time is None else epoch(time) for time in (run.started_at, run.ended_at))
+    seconds = None if begun is None or (is_orphan and ended is None) else (now if ended is None else ended) - begun
+    out.line(Styled(run.workflow, "head"), "  ", Styled(run.id, "faint"), "  ", state(run.state), "  ", took(seconds))
+    why = ": ".join(part for part in (run.reason or "", run.message) if part)
+    if why:
+        out.line(Styled(f"{why}", "bad" if run.state == "FAILED" else "odd"))
+    if is_orphan:
+        out.line(Styled("note: ", "odd"), memory.ORPHANED)
+    created = epoch(run.created_at)
+    out.line(
+        Styled("created  ", "faint"), f"{local(created, now)} ({ago(created, now)}) by {memory.trigger_of(run.trigger)}"
+    )
+    if run.params:
+        out.line(Styled("params   ", "faint"), compact(run.params))
+    out.line()
+
+
+def _tasks(call: Invocation, run: "RunView", most: int | None) -> None:
+    from daemon.cli.counting import counted
+    from daemon.cli.text import Styled
+
+    tasks = run.tasks or []
+    shown = tasks
+    if most is not None and len(tasks) > most:
+        # What is not plain success is what a person looks for; the order of the document is kept.
+        telling = [number for number, task in enumerate(tasks) if task.state != "COMPLETED"]
+        silent = [number for number, task in enumerate(tasks) if task.state == "COMPLETED"]
+        shown = [tasks[number] for number in sorted([*telling, *silent][:most])]
+    columns = [Column("task", cut=True), Column("type"), Column("state"), Column("tries", right=True), Column("began")]
+    call.out.table([*columns, Column("took", right=True), Column("outcome", cut=True)], [_row(task) for task in shown])
+    if len(shown) < len(tasks):
+        left = counted(len(tasks) - len(shown), "more task")
+        call.out.line(Styled(f"and {left}; --all shows them", "faint"))
+
+
+def _row(task: "TaskView") -> tuple[Any, ...]:
+    from daemon.cli.moments import local, took
+    from daemon.cli.text import Styled, state
+    from engine.clock import epoch, wall
+
+    now = wall()
+    begun, ended = (None if time is None else epoch(time) for time in (task.started_at, task.ended_at))
+    seconds = None if begun is None or ended is None else ended - begun
+    output = bytes(task.output).decode()
+    if task.message or task.reason:
+        outcome = Styled(task.message or task.reason or "", "bad" if task.state == "FAILED" else "faint")
+    else:
+        outcome = Styled("" if output == "null" else output, "")
+    name = Styled(task.id, "head")
+    return name, task.type, state(task.state), str(task.attempts or ""), local(begun, now), took(seconds), outcome
+
+
+def _events(call: Invocation, events: "list[EventView]") -> None:
+    from daemon.cli.moments import stamp
+    from daemon.cli.text import Styled, state
+    from engine.clock import epoch
+
+    call.out.line()
+    rows = [
+        (
+            Styled(stamp(epoch(event.at)), "faint"),
+            Styled(event.task or "run", "head" if event.task else "faint"),
+            state(event.state or ""),
+            str(event.attempt or ""),
+            event.reason or "",
+            event.message + (f" (by {event.actor})" if event.actor else ""),
+        )
+        for event in events
+    ]
+    columns = [Column("time"), Column("task", cut=True), Column("state"), Column("try", right=True), Column("reason")]
+    call.out.table([*columns, Column("message", wrapped=True)], rows)

@@ -1,0 +1,105 @@
+"""How a run ended, told once: what came of it, or what failed, what it said last, and where to read on.
+
+Called by `run` when the run has ended and the live picture is gone.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.cli.moments import took
+from daemon.cli.output import Output
+from daemon.cli.tailing import last_lines
+from daemon.cli.text import Piece, Styled, escaped_lines, state
+from daemon.cli.watching.frame import Frame
+from daemon.cli.watching.progress import Progress
+from engine.attemptlog import LogReader
+from engine.clock import epoch, wall
+from engine.plan import Plan
+from engine.states import State
+from engine.views import RunView, TaskView
+
+_ROWS_SHOWN = 40
+_FAILURES_SHOWN = 5
+_OUTPUTS_SHOWN = 10
+_LINES_SHOWN = 10
+_CHARACTERS_SHOWN = 1000
+
+
+class Outcome:
+    """Tell the end of one run on one output."""
+
+    def __init__(self, out: Output, run: RunView, logs: Path) -> None:
+        """Take the run as it is recorded; `logs` is the folder of the attempts' logs."""
+        self._out, self._run = out, run
+        self._tasks = {task.id: task for task in run.tasks or ()}
+        self._logs = LogReader(logs)
+
+    def rows(self, progress: Progress, frame: Frame) -> None:
+        """Leave the last picture of the tasks on a terminal; of many tasks, those that are worth a look."""
+        shown = list(progress.tasks.values())
+        if len(shown) > _ROWS_SHOWN:
+            shown = [task for task in shown if task.state is not State.COMPLETED][:_ROWS_SHOWN]
+        width = self._out.console.width
+        for row in frame.rows(shown, wall(), width):
+            text = self._out.styled(row)
+            text.truncate(width, overflow="ellipsis")
+            self._out.console.print(text, no_wrap=True)
+
+    def headline(self, *, is_kept: bool) -> None:
+        """Say in a line how the run ended."""
+        run = self._run
+        begun, ended = (None if time is None else epoch(time) for time in (run.started_at, run.ended_at))
+        seconds = None if begun is None or ended is None else ended - begun
+        word = Styled(run.state.lower(), state(run.state).style)
+        after = f" in {took(seconds)}" if seconds is not None else ""
+        line: list[Piece] = [Styled(run.workflow, "head"), " ", word, after, f" ({self._counts()})"]
+        if run.message and run.state is not State.COMPLETED:
+            line.append(f": {run.message}")
+        self._out.line(*line)
+        if is_kept:
+            self._out.line(Styled(f"run {run.id}", "faint"))
+
+    def outputs(self, plan: Plan) -> None:
+        """Show what the last tasks handed on: those nothing depends on."""
+        last = [self._tasks[key] for key in plan.tasks if not plan.graph.dependants[key]]
+        telling = [task for task in last if task.state is State.COMPLETED and bytes(task.output) != b"null"]
+        for task in telling[:_OUTPUTS_SHOWN]:
+            self._say(Styled(task.id, "head"), bytes(task.output).decode())
+        if len(telling) > _OUTPUTS_SHOWN:
+            self._out.line(Styled(f"and {len(telling) - _OUTPUTS_SHOWN:,} more outputs", "faint"))
+
+    def failures(self, *, is_kept: bool) -> None:
+        """Show what failed, what it said last, and where the whole log is."""
+        failed = [task for task in self._tasks.values() if task.state is State.FAILED]
+        for task in failed[:_FAILURES_SHOWN]:
+            self._failure(task, is_kept=is_kept)
+        if len(failed) > _FAILURES_SHOWN:
+            self._out.line(Styled(f"and {len(failed) - _FAILURES_SHOWN:,} more failed tasks", "bad"))
+
+    def _failure(self, task: TaskView, *, is_kept: bool) -> None:
+        again = f" on attempt {task.attempts}" if task.attempts > 1 else ""
+        reason = f" ({task.reason})" if task.reason else ""
+        first, *rest = escaped_lines(task.message) or [""]
+        self._out.line(Styled(task.id, "head"), f" ({task.type})", Styled(f" failed{again}{reason}: ", "bad"), first)
+        for line in rest:
+            self._out.line("  ", line)
+        path = self._logs.path(self._run.id, task.id, task.attempts)
+        lines = last_lines(path, _LINES_SHOWN)
+        for line in lines:
+            self._out.line(Styled("  | ", "faint"), *escaped_lines(line))
+        if lines and is_kept:
+            self._out.line(Styled(f"  log: {path}", "faint"))
+
+    def _say(self, name: Styled, output: str) -> None:
+        short = output[:_CHARACTERS_SHOWN]
+        more = f" … {len(output):,} characters in all" if len(short) < len(output) else ""
+        self._out.line(name, Styled(" -> ", "faint"), short, Styled(more, "faint"))
+
+    def _counts(self) -> str:
+        return ", ".join(self._count())
+
+    def _count(self) -> Iterator[str]:
+        for at in State:
+            count = sum(task.state is at for task in self._tasks.values())
+            if count:
+                yield f"{count:,} {at.lower()}"

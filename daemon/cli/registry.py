@@ -1,0 +1,66 @@
+"""Which commands there are, in the order and under the headings that `dropmill --help` shows them.
+
+A command's module is imported when the command is called, not before: the sentence beside its name stands here for that
+reason, and a test compares it with the command's own first line.
+"""
+
+import importlib
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """Say under which heading a command stands, and what it does; its module in `commands` has the command's name."""
+
+    heading: str
+    sentence: str
+
+
+ENTRIES: dict[str, Entry] = {
+    "run": Entry("Run", "Run a workflow here and now, and show how it goes."),
+    "validate": Entry("Prepare", "Check workflow documents and show every problem where it stands."),
+    "plan": Entry("Prepare", "Show in which order the tasks of a workflow would run."),
+    "plugins": Entry("Prepare", "List the task types there are, or describe one."),
+    "workflows": Entry("Prepare", "List the workflows known by name."),
+    "runs": Entry("Look back", "List runs, the newest first."),
+    "show": Entry("Look back", "Show one run: its tasks, their outcome and what came of them."),
+    "logs": Entry("Look back", "Show what a run, or one task of it, has said."),
+    "config": Entry("Set up", "Check, show and describe the configuration."),
+    "completion": Entry("Set up", "Print the script that completes commands in your shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when called; inherits because click offers no other way in."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return the names in the order of the registry."""
+        return list(ENTRIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of this name.
+
+        Raises NoSuchCommand, which names the nearest ones: click would look for them among commands already imported.
+        """
+        if cmd_name in ENTRIES:
+            return load(cmd_name)
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
+        raise click.exceptions.NoSuchCommand(cmd_name, possibilities=ENTRIES, ctx=ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
+        """Write the commands under their headings without importing any."""
+        width = max(map(len, ENTRIES))
+        for heading in dict.fromkeys(entry.heading for entry in ENTRIES.values()):
+            rows = [(name.ljust(width), entry.sentence) for name, entry in ENTRIES.items() if entry.heading == heading]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def load(name: str) -> click.Command:
+    """Import one command by its name in the registry."""
+    command = importlib.import_module(f"daemon.cli.commands.{name}").command
+    if not isinstance(command, click.Command):
+        raise TypeError(name)
+    return command

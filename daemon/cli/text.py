@@ -1,0 +1,73 @@
+"""Text made safe and pieces of it with a style: what every command hands to `output`.
+
+Owns which characters a terminal would act on, and how they are shown instead. Imports nothing of ours.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+# Control characters, those that reorder or hide the text around them, and halves of characters.
+_HIDDEN = "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_HIDDEN}]")
+_UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f{_HIDDEN}]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_STATE_STYLES = {
+    "COMPLETED": "good",
+    "FAILED": "bad",
+    "CANCELLED": "odd",
+    "SKIPPED": "faint",
+    "RUNNING": "busy",
+    "RETRYING": "odd",
+    "WAITING": "odd",
+    "PENDING": "faint",
+}
+
+
+class Styled(NamedTuple):
+    """A piece of text and the name of its style; a plain str has none."""
+
+    text: str
+    style: str
+
+
+Piece = str | Styled
+
+
+def escaped(text: str) -> str:
+    """Make every character that is not plain text visible, line ends included."""
+    return _UNSAFE.sub(_spell, text)
+
+
+def escaped_lines(text: str) -> list[str]:
+    """Split text into lines and escape each; tabs become spaces, a carriage return before a line end is part of it."""
+    return [escaped(line.removesuffix("\r").expandtabs()) for line in text.removesuffix("\n").split("\n")]
+
+
+def encoded(value: Any) -> str:
+    """Write a JSON value for `--json`: indented, and without a character that a terminal would act on."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def compact(value: Any) -> str:
+    """Write a JSON value on one line for a person: text without its quotes."""
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def state(name: str) -> Styled:
+    """Return the name of a state in its colour."""
+    return Styled(name, _STATE_STYLES.get(name, ""))
+
+
+def plain(pieces: tuple[Piece, ...]) -> str:
+    """Join pieces without their styles, escaped."""
+    return "".join(escaped(piece if isinstance(piece, str) else piece.text) for piece in pieces)
+
+
+def _spell(found: re.Match[str]) -> str:
+    character = found[0]
+    return _SHORT.get(character) or (f"\\x{ord(character):02x}" if character < "\u0100" else f"\\u{ord(character):04x}")

@@ -1,0 +1,82 @@
+"""A run in a pipe or a log file: a line with its time for each thing that happens.
+
+Called by whatever follows a run. Of a large run only what is not plain success gets a line of its own, with counts in
+between.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from daemon.cli.moments import stamp, took
+from daemon.cli.output import Output, ReaderGoneError
+from daemon.cli.watching.progress import Change, Progress
+from engine.clock import wall
+from engine.states import State
+
+_LARGE = 500
+_SUMMARY_SECONDS = 5.0
+_PLAIN = (State.RUNNING, State.COMPLETED, State.PENDING, State.SKIPPED)
+
+
+class LineView:
+    """Write lines; obeys `View`."""
+
+    patience = 1.0
+
+    def __init__(self, output: Output, progress: Progress) -> None:
+        """Write to this output about this run."""
+        self._output, self._progress = output, progress
+        self._is_large = len(progress.tasks) > _LARGE
+        self._summed_at = wall()
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Need nothing."""
+        yield
+
+    def take(self, changes: Sequence[Change]) -> None:
+        """Write what there is to say about each."""
+        for change in changes:
+            if not (self._is_large and change.task is not None and change.state in _PLAIN):
+                sentence = self._sentence(change)
+                if sentence:
+                    self._write(change.at, sentence)
+
+    def refresh(self) -> None:
+        """Hand on what was written; of a large run, say how far it is from time to time."""
+        now = wall()
+        if self._is_large and now - self._summed_at >= _SUMMARY_SECONDS:
+            self._summed_at = now
+            counts = ", ".join(f"{count:,} {at.lower()}" for at, count in self._progress.counts.items() if count)
+            self._write(now, f"{len(self._progress.tasks):,} tasks: {counts}")
+        with contextlib.suppress(ReaderGoneError):
+            self._output.flush()
+
+    def note(self, sentence: str) -> None:
+        """Write a sentence."""
+        self._write(wall(), sentence)
+
+    def _sentence(self, change: Change) -> str:
+        if change.task is None:
+            return ""  # its beginning and its end are told by whoever follows it
+        task = self._progress.tasks[change.task]
+        again = f" (attempt {change.attempt})" if change.attempt > 1 else ""
+        after = f" after {took(task.seconds(change.at))}" if task.started_at is not None else ""
+        why = f": {change.message or change.reason}" if change.message or change.reason else ""
+        match change.state:
+            case State.RUNNING:
+                return f"{change.task} started{again}"
+            case State.RETRYING:
+                return (
+                    f"{change.task} failed{again}, next attempt in {took((change.until or change.at) - change.at)}{why}"
+                )
+            case State.WAITING:
+                return f"{change.task} waits, goes on in {took((change.until or change.at) - change.at)}"
+            case State.PENDING:
+                return ""
+            case _:
+                return f"{change.task} {change.state.lower()}{after}{again}{why}"
+
+    def _write(self, at: float, sentence: str) -> None:
+        with contextlib.suppress(ReaderGoneError):
+            self._output.line(stamp(at), " ", sentence)

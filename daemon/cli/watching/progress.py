@@ -1,0 +1,152 @@
+"""What a watcher knows of one run so far: where each task stands, and which of them are worth showing. Pure.
+
+Fed with changes; who learns of them how (orders of an executor in this process, events of a daemon) is no matter here.
+Called by `live` and `lines`, which show it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from engine.facts import Begin, Cancel, Complete, Fail, Finish, Order, RetryAt, Skip, Start, WaitUntil
+from engine.states import ENDED, State
+
+_RECENT = 200  # more than any terminal has lines
+
+
+class Change(NamedTuple):
+    """Say that a task (None: the run itself) is in another state; `until` is the wall time of what it waits for."""
+
+    task: str | None
+    state: State
+    at: float
+    attempt: int = 0
+    reason: str | None = None
+    message: str = ""
+    until: float | None = None
+
+
+class Watched:
+    """Where one task stands."""
+
+    __slots__ = ("attempt", "ended_at", "id", "message", "reason", "started_at", "state", "type", "until")
+
+    def __init__(self, task: str, task_type: str) -> None:
+        self.id, self.type = task, task_type
+        self.state = State.PENDING
+        self.attempt = 0
+        self.reason: str | None = None
+        self.message = ""
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self.until: float | None = None
+
+    def seconds(self, now: float) -> float | None:
+        """Return how long it has taken since its first attempt began; None if it never did."""
+        if self.started_at is None:
+            return None
+        return (now if self.ended_at is None else self.ended_at) - self.started_at
+
+
+class Progress:
+    """Keep the state of every task of one run and how many are in which."""
+
+    def __init__(self, tasks: Iterable[tuple[str, str]]) -> None:
+        """Begin with every task, as (id, type) in the order of the document, PENDING."""
+        self.tasks = {task: Watched(task, task_type) for task, task_type in tasks}
+        self.counts = dict.fromkeys(State, 0)
+        self.counts[State.PENDING] = len(self.tasks)
+        self.state, self.reason, self.message = State.PENDING, "", ""
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self._running: dict[str, Watched] = {}
+        self._held: dict[str, Watched] = {}
+        self._failed: deque[Watched] = deque(maxlen=_RECENT)
+        self._ended: deque[Watched] = deque(maxlen=_RECENT)
+
+    def take(self, change: Change) -> None:
+        """Take in one change; of a task that is not known, nothing."""
+        if change.task is None:
+            self._take_run(change)
+            return
+        task = self.tasks.get(change.task)
+        if task is None:
+            return
+        self.counts[task.state] -= 1
+        self.counts[change.state] += 1
+        self._running.pop(task.id, None)
+        self._held.pop(task.id, None)
+        task.state, task.reason, task.message, task.until = change.state, change.reason, change.message, change.until
+        task.attempt = change.attempt or task.attempt
+        if change.state is State.RUNNING:
+            task.started_at = change.at if task.started_at is None else task.started_at
+            self._running[task.id] = task
+        elif change.state in ENDED:
+            task.ended_at = change.at
+            (self._failed if change.state is State.FAILED else self._ended).append(task)
+        elif change.state is not State.PENDING:
+            self._held[task.id] = task
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the run has."""
+        return self.state in ENDED
+
+    @property
+    def ended(self) -> int:
+        """Count the tasks that have ended, however they did."""
+        return sum(self.counts[state] for state in ENDED)
+
+    def focus(self, room: int) -> Sequence[Watched]:
+        """Choose the tasks to show where only so many lines are free, in the order to show them.
+
+        All, as the document has them, if they fit; else what failed and ended last, what waits, and what runs. Where room
+        is scarce, what runs and what failed goes before the rest.
+        """
+        if len(self.tasks) <= room:
+            return list(self.tasks.values())
+        if room <= 0:
+            return []
+        running = list(islice(self._running.values(), max(1, room - min(len(self._failed), room // 3))))
+        failed = _last(self._failed, room - len(running))
+        held = list(islice(self._held.values(), (room - len(running) - len(failed)) // 2))
+        ended = _last(self._ended, room - len(running) - len(failed) - len(held))
+        return [*failed, *ended, *held, *running]
+
+    def _take_run(self, change: Change) -> None:
+        self.state, self.reason, self.message = change.state, change.reason or "", change.message
+        if change.state is State.RUNNING:
+            self.started_at = change.at
+        elif change.state in ENDED:
+            self.ended_at = change.at
+
+
+def changes(orders: Iterable[Order], now: float) -> Iterator[Change]:
+    """Read what orders change for a watcher; those that change no state change nothing."""
+    for order in orders:
+        match order:
+            case Start(task, attempt):
+                yield Change(task, State.RUNNING, now, attempt)
+            case Complete(task, attempt):
+                yield Change(task, State.COMPLETED, now, attempt)
+            case Fail(task, attempt, reason, message):
+                yield Change(task, State.FAILED, now, attempt, reason, message)
+            case RetryAt(task, attempt, at, reason, message):
+                yield Change(task, State.RETRYING, now, attempt, reason, message, at)
+            case WaitUntil(task, attempt, at, _, reason, message):
+                yield Change(task, State.WAITING, now, attempt, reason, message, at)
+            case Skip(task, reason, message):
+                yield Change(task, State.SKIPPED, now, 0, reason, message)
+            case Cancel(task, attempt, reason, message):
+                yield Change(task, State.CANCELLED, now, attempt, reason, message)
+            case Begin():
+                yield Change(None, State.RUNNING, now)
+            case Finish(state, reason, message):
+                yield Change(None, state, now, 0, reason, message)
+            case _:
+                pass
+
+
+def _last(tasks: deque[Watched], count: int) -> list[Watched]:
+    return list(islice(tasks, max(0, len(tasks) - count), None)) if count > 0 else []
