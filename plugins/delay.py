@@ -26,8 +26,10 @@ PARAM_SCHEMA = {
             "A moment that has passed is not waited for.",
         },
     },
-    "minProperties": 1,
-    "maxProperties": 1,
+    # One of the two, said so that the problem names the field that is missing or too much.
+    "if": {"not": {"required": ["until"]}},
+    "then": {"required": ["seconds"]},
+    "dependentSchemas": {"seconds": {"properties": {"until": False}}},
     "additionalProperties": False,
 }
 

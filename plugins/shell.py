@@ -56,7 +56,7 @@ PARAM_SCHEMA = {
             "default": [0],
             "description": "Exit codes that are a success; 128 + N where signal N ended it.",
         },
-        "output": {
+        "stdout": {
             "enum": ["text", "lines", "json", "none"],
             "default": "text",
             "description": "What becomes of its standard output: text without the line breaks at its end, a list of "
@@ -70,7 +70,10 @@ PARAM_SCHEMA = {
             "says so; longer JSON fails the task.",
         },
     },
-    "oneOf": [{"required": ["argv"]}, {"required": ["command"]}],
+    # One of the two, said so that the problem names the field that is missing or too much.
+    "if": {"not": {"required": ["command"]}},
+    "then": {"required": ["argv"]},
+    "dependentSchemas": {"argv": {"properties": {"command": False}}},
     "additionalProperties": False,
 }
 
@@ -96,7 +99,7 @@ def run(task: dict[str, Any]) -> bool:
         for echo in echoes:
             echo.end()
     _judge(code, task.get("expect_exit", [0]), str(tail))
-    task["output"] = _output(kept, task.get("output", "text"))
+    task["output"] = _output(kept, task.get("stdout", "text"))
     return True
 
 
@@ -107,6 +110,8 @@ def _argv(task: dict[str, Any]) -> list[str]:
         argv = task["argv"]
         if not isinstance(argv, list) or not argv or not all(isinstance(part, str) for part in argv):
             fail("`argv` must be a list of texts, the program first; a number is written in quotes")
+        if not argv[0]:
+            fail("`argv` begins with an empty text; the first is the program")
         return [_whole("argv", part) for part in argv]
     if not (task.get("settings") or {}).get("allow_command", False):
         fail("`command` is not allowed; use `argv`, or let the operator set `allow_command = true` in [plugins.shell]")

@@ -24,8 +24,8 @@ class TestDelay(PluginContract):
     @pytest.fixture
     def bad(self):
         return [
-            Bad({}, ""),
-            Bad({"seconds": 1, "until": "2027-01-01T00:00:00Z"}, ""),
+            Bad({}, "seconds"),
+            Bad({"seconds": 1, "until": "2027-01-01T00:00:00Z"}, "until"),
             Bad({"seconds": -1}, "seconds"),
             Bad({"seconds": "soon"}, "1h30m"),
             Bad({"until": "2027-01-01T00:00:00"}, "offset"),
