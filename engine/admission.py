@@ -4,6 +4,7 @@ Works inside a transaction of `store`, which calls it. What happens to a run aft
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +45,9 @@ _DUE = ("schedule", "due_at", "state", "reason", "message", "run", "recorded_at"
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
 _RUN_DUE = "RUN"
 _CLAIMED = "CLAIMED"
+_PENDING = State.PENDING.value
+
+_Cells = tuple[Any, ...]
 
 
 def tail_of(text: str) -> str:
@@ -76,26 +80,21 @@ class Admission:
         linked = update(claims).where(claims.c.id == bindparam("claim")).values(run=bindparam("run_"))
         self._link_claim = Statement(dialect, linked, "run_", "claim")
 
-    def admit(self, connection: Connection, run: str, submission: Submission, now: float) -> Receipt:
-        """Record a run under this id, or answer with the earlier one that has its id or one of its keys."""
-        fired = self._fired_before(connection, submission)
-        if fired is not None:
-            return self._answer(connection, runs.c.id == fired) or Receipt(run=fired, is_new=False, state="")
-        is_later = submission.run_at is not None and submission.run_at > now
-        state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
-        version = self._version(connection, submission, now)
-        pk = self._add_run.run(connection, _run_row(run, version, submission, state, reason, now))
-        if pk is None:
-            return self._earlier(connection, run, submission)
-        self._add_event.run(connection, (pk, now, None, None, state, reason, "", _actor(submission)))
-        self._admit_tasks(connection, pk, submission, now)
-        if submission.due is not None:
-            row = (plain(submission.due[0]), submission.due[1], _RUN_DUE, None, "", run, now)
-            if not self._add_due.run_all(connection, [row]):
-                self._link_due.run(connection, (_RUN_DUE, run, now, *row[:2]))
-        if submission.claim is not None and not self._link_claim.run_all(connection, [(run, submission.claim)]):
-            self._add_claim.run(connection, (submission.claim, None, None, _CLAIMED, run, now))
-        return Receipt(run=run, is_new=True, state=state)
+    def admit(self, connection: Connection, asked: Sequence[tuple[str, Submission, float]]) -> list[Receipt]:
+        """Record new runs, given as (id, submission, wall seconds); an earlier run with that id or a key answers."""
+        entry = _Entry()
+        receipts = [self._admit(connection, entry, *one) for one in asked]
+        for statement, rows in (
+            (self._add_tasks, entry.tasks),
+            (self._add_event, entry.events),
+            (self._link_due, entry.linked_dues),
+            (self._add_due, entry.dues),
+            (self._link_claim, entry.linked_claims),
+            (self._add_claim, entry.claims),
+        ):
+            if rows:
+                statement.run_all(connection, rows)
+        return receipts
 
     def record_due(
         self, connection: Connection, schedule: str, due_at: float, state: str, reason: str, message: str, now: float
@@ -108,6 +107,28 @@ class Admission:
         """Record that a dropped file is ours; False if it is recorded already."""
         return self._add_claim.run_all(connection, [(claim, name, path, _CLAIMED, None, now)]) == 1
 
+    def _admit(self, connection: Connection, entry: "_Entry", run: str, submission: Submission, now: float) -> Receipt:
+        fired = self._fired_before(connection, submission)
+        if fired is not None:
+            return self._answer(connection, runs.c.id == fired) or Receipt(run=fired, is_new=False, state="")
+        is_later = submission.run_at is not None and submission.run_at > now
+        state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
+        version = self._version(connection, entry, submission, now)
+        # At once and not with the rest: its unique keys judge the submissions behind it.
+        pk = self._add_run.run(connection, _run_row(run, version, submission, state, reason, now))
+        if pk is None:
+            return self._earlier(connection, run, submission)
+        entry.events.append((pk, now, None, None, state, reason, "", _actor(submission)))
+        self._enter_tasks(entry, pk, submission, now)
+        if submission.due is not None:
+            schedule, due_at = plain(submission.due[0]), submission.due[1]
+            entry.linked_dues.append((_RUN_DUE, run, now, schedule, due_at))
+            entry.dues.append((schedule, due_at, _RUN_DUE, None, "", run, now))
+        if submission.claim is not None:
+            entry.linked_claims.append((run, submission.claim))
+            entry.claims.append((submission.claim, None, None, _CLAIMED, run, now))
+        return Receipt(run=run, is_new=True, state=state)
+
     def _fired_before(self, connection: Connection, submission: Submission) -> str | None:
         """Return the run that a due instant led to: the row outlives the run, an instant never fires twice."""
         if submission.due is None:
@@ -116,29 +137,28 @@ class Admission:
         found: str | None = self._find_due.run(connection, (plain(schedule), due_at))
         return found
 
-    def _version(self, connection: Connection, submission: Submission, now: float) -> int:
+    def _version(self, connection: Connection, entry: "_Entry", submission: Submission, now: float) -> int:
         name, digest = plain(submission.workflow.name), hashlib.sha256(submission.document).hexdigest()
+        known = entry.versions.get((digest, name))
+        if known is not None:
+            return known
         pk = self._find_version.run(connection, (digest, name))
         if pk is None:
             self._add_version.run(connection, (name, digest, submission.document, now))
             pk = self._find_version.run(connection, (digest, name))
+        entry.versions[digest, name] = int(pk)
         return int(pk)
 
-    def _admit_tasks(self, connection: Connection, pk: int, submission: Submission, now: float) -> None:
+    def _enter_tasks(self, entry: "_Entry", pk: int, submission: Submission, now: float) -> None:
         reused, completed, again = submission.reused, State.COMPLETED.value, Reason.REUSED.value
-        rows: list[tuple[Any, ...]] = []
-        events: list[tuple[Any, ...]] = []
         for position, task in enumerate(submission.workflow.tasks):
             output = reused.get(task.id)
             if output is None:
-                rows.append((pk, task.id, position, task.type, State.PENDING.value, None, None, None, None))
+                entry.tasks.append((pk, task.id, position, task.type, _PENDING, None, None, None, None))
             else:
                 cells = self._values.split(output)
-                rows.append((pk, task.id, position, task.type, completed, again, now, *cells))
-                events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
-        self._add_tasks.run_all(connection, rows)
-        if events:
-            self._add_event.run_all(connection, events)
+                entry.tasks.append((pk, task.id, position, task.type, completed, again, now, *cells))
+                entry.events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
 
     def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
         """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""
@@ -189,6 +209,19 @@ class Admission:
         return Statement(self._dialect, linked, "state_", "run_", "now", "of", "due")
 
 
+class _Entry:
+    """What a call has gathered so far: rows that are written together at its end, and versions it has looked up."""
+
+    def __init__(self) -> None:
+        self.versions: dict[tuple[str, str], int] = {}
+        self.tasks: list[_Cells] = []
+        self.events: list[_Cells] = []
+        self.linked_dues: list[_Cells] = []
+        self.dues: list[_Cells] = []
+        self.linked_claims: list[_Cells] = []
+        self.claims: list[_Cells] = []
+
+
 def _binds(names: tuple[str, ...]) -> dict[str, Any]:
     return {name: bindparam(name) for name in names}
 
@@ -197,9 +230,7 @@ def _actor(submission: Submission) -> str:
     return plain(str(submission.trigger.get("type", "")))
 
 
-def _run_row(
-    run: str, version: int, submission: Submission, state: str, reason: str | None, now: float
-) -> tuple[Any, ...]:
+def _run_row(run: str, version: int, submission: Submission, state: str, reason: str | None, now: float) -> _Cells:
     schedule, due_at = submission.due or (None, None)
     return (
         run,

@@ -89,11 +89,7 @@ class Store:
         Where a claim, a due instant, an idempotency key (of the same workflow name) or the id was seen before, the
         receipt names the earlier run; the other submissions are not disturbed.
         """
-
-        def admit(connection: Connection) -> list[Receipt]:
-            return [self._admission.admit(connection, run, submission, at) for run, submission, at in submissions]
-
-        return self._transact(admit)
+        return self._transact(lambda connection: self._admission.admit(connection, submissions))
 
     def write(self, batch: Batch, now: float) -> frozenset[str]:
         """Record the orders of several runs, each (id, orders), in one transaction.

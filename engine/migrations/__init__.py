@@ -6,14 +6,19 @@ is imported only when there is something to do: an empty database is made from `
 
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect
 
 from engine import tables
 from engine.errors import StoreCorruptError, StoreTooNewError
 
 FOLDER = Path(__file__).parent
-# Alembic's own table, under its own name.
-_REVISION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+# Alembic's own table, as it makes it.
+_REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 # One number for all of us, so that two daemons do not migrate one server's database at the same time.
 _SERVER_LOCK = 0x64726F706D696C6C
 

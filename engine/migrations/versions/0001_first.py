@@ -1,4 +1,7 @@
-"""The first tables. Frozen: what changes later is a revision of its own, `engine.tables` holds today's shape."""
+"""The first tables. Frozen: what changes later is a revision of its own, `engine.tables` holds today's shape.
+
+Revisions go forward only: what goes back is a backup, since an older version refuses a newer database.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,13 +22,6 @@ def upgrade() -> None:
         op.execute(_REFUSE)
     op.execute(_RUNS_END_ONCE[dialect])
     op.execute(_EVENTS_STAY[dialect])
-
-
-def downgrade() -> None:
-    for name in ("claims", "due_times", "schedules", "events", "attempts", "tasks", "runs", "workflows"):
-        op.drop_table(name)
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION refuse_change()")
 
 
 def _pk() -> sa.types.TypeEngine[int]:
@@ -84,11 +80,17 @@ def _make_workflows_and_runs() -> None:
     _make_partial_index("runs_by_idempotency_key", "runs", ["idempotency_key", "workflow"], unique=True)
     _make_partial_index("runs_by_claim", "runs", ["claim"], unique=True)
     _make_partial_index("runs_by_due", "runs", ["schedule", "due_at"], unique=True)
-    op.create_index("runs_by_time", "runs", ["created_at", "pk"])
-    op.create_index("runs_by_state", "runs", ["state", "created_at", "pk", "trigger_type"])
-    op.create_index("runs_by_workflow", "runs", ["workflow", "created_at", "pk", "trigger_type"])
-    op.create_index("runs_by_workflow_and_state", "runs", ["workflow", "state", "created_at", "pk"])
-    op.create_index("runs_by_trigger", "runs", ["trigger_type", "created_at", "pk"])
+    for name, *columns in (
+        ("runs_by_time",),
+        ("runs_by_state", "state"),
+        ("runs_by_workflow", "workflow"),
+        ("runs_by_trigger", "trigger_type"),
+        ("runs_by_workflow_and_trigger", "workflow", "trigger_type"),
+        ("runs_by_trigger_and_state", "trigger_type", "state"),
+    ):
+        op.create_index(name, "runs", [*columns, "created_at", "pk"])
+    columns = ["workflow", "state", "created_at", "pk", "trigger_type"]
+    op.create_index("runs_by_workflow_and_state", "runs", columns)
 
 
 def _make_partial_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
