@@ -59,11 +59,10 @@ class _Text:
         return ready
 
     def rest(self) -> str:
-        """Return what was held back, as a whole line."""
+        """Return what was held back."""
         text = self._held + self._decoder.decode(b"", final=True)
         self._held = ""
-        shown = self._masked(text)
-        return shown + "\n" if shown and not shown.endswith("\n") else shown
+        return self._masked(text)
 
     def _masked(self, text: str) -> str:
         return self._shown(redact(text, self._secrets)) if text else ""
@@ -116,9 +115,11 @@ class AttemptLogs:
             log = _Log(self.path(run, task, attempt), ())
         self._add(log, log.text.rest())
         dropped += log.dropped
+        last = "" if log.is_at_line_start else "\n"
         if dropped:
-            start = "" if log.is_at_line_start else "\n"
-            self._put(log.path, f"{start}[{dropped} bytes dropped: a log holds at most {self._most_bytes}]\n".encode())
+            last += f"[{dropped} bytes dropped: a log holds at most {self._most_bytes}]\n"
+        if last:
+            self._put(log.path, last.encode())
         self._close_file(log.path)
 
     def close(self) -> None:

@@ -11,6 +11,9 @@ from engine.facts import Broke, Deferred, Failed, Killed, Lost, Report, Succeede
 from engine.messages import Done, Exited
 from engine.states import Reason
 
+# What the outcome of a report says of an attempt that was asked to end; who asked knows why.
+INTERRUPTED = "Interrupted"
+
 
 class Doom(StrEnum):
     """Say why an attempt has to end before its time."""

@@ -20,16 +20,16 @@ import msgspec
 from engine import tree
 from engine.board import Board
 from engine.messages import Dispatch, Done, Frames, Returned, Said, frame
+from engine.reports import INTERRUPTED
 from engine.states import Reason
 from engine.task import InterruptedByEngineError
 from engine.worker.capture import Capture
 
-# What `outcome` says of an attempt that was asked to end; the pool knows why it asked.
-INTERRUPTED = "Interrupted"
-
 _READ_BYTES = 1 << 18
-_PAUSE_MS = 50  # the watcher lets short words gather this long, so that talkative little attempts hardly wake it
-_FLOOD_BYTES = 4096  # who has said so much at once has more to say: no pause
+# The watcher lets short words gather for a while, so that talkative little attempts hardly wake it; who has said this
+# much at once has more to say, and waits for it when the pipe is full.
+_FLOOD_BYTES = 4096
+_SHORTEST_PAUSE_MS, _LONGEST_PAUSE_MS = 1, 50
 # How often, how far apart, a thread that is still there after an attempt is looked at: most are only just ending.
 _THREAD_LOOKS = 10
 _THREAD_PAUSE_SECONDS = 0.005
@@ -172,13 +172,16 @@ class Worker:
             poller.register(self._recall, select.POLLIN)
             poller.register(self._channel, 0)  # nothing but the hang-up, which is always told
         everything.register(self._capture.reading, select.POLLIN)
+        pause = _LONGEST_PAUSE_MS
         while True:
             try:
                 self._react(everything.poll())
-                if self._pass_on() < _FLOOD_BYTES:
-                    self._react(calm.poll(_PAUSE_MS))
+                is_flood = self._pass_on() >= _FLOOD_BYTES
+                pause = _SHORTEST_PAUSE_MS if is_flood else min(2 * pause, _LONGEST_PAUSE_MS)
+                if not is_flood:
+                    self._react(calm.poll(pause))
             except MemoryError:  # the attempt's limit holds for this thread too
-                calm.poll(_PAUSE_MS)
+                calm.poll(_LONGEST_PAUSE_MS)
 
     def _react(self, events: list[tuple[int, int]]) -> None:
         for descriptor, _ in events:
