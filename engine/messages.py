@@ -36,8 +36,8 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
 class Done(msgspec.Struct, frozen=True, tag_field="kind", tag="r", array_like=True, gc=False):
     """Worker to pool: how the attempt ended; `outcome` is the name of the fact it becomes.
 
-    `delay` is seconds, for Deferred. `leaving` is set by the worker alone: it ends itself now, and only when it is gone
-    nothing of the attempt is alive.
+    For Deferred, `delay` is seconds and `output` the memo. `leaving` is set by the worker alone: it ends itself now, and
+    only when it is gone nothing of the attempt is alive.
     """
 
     seq: int

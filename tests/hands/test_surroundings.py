@@ -72,6 +72,7 @@ def change_logging(task):
 
 def change_paths(task):
     sys.path.insert(0, "/nowhere")
+    sys.argv.append("more")
     sys.argv = ["other"]
     sys.path = ["/nowhere"]
 
