@@ -182,16 +182,16 @@ class WallClock:
             days >>= 1
             if days:
                 return (day + 1 + _lowest(days)) * DAY + _lowest(self.minutes) * MINUTE
-        for _ in range(_SEARCH_YEARS * 12):
+        last_year = min(year + _SEARCH_YEARS, dt.MAXYEAR - 1)
+        while True:
             later = self.months >> month + 1
             year, month = (year, month + 1 + _lowest(later)) if later else (year + 1, _lowest(self.months))
-            if year >= dt.MAXYEAR:
+            if year > last_year:
                 return None
             days = self._days_of(year, month)
             if days:
                 ordinal = dt.date(year, month, _lowest(days)).toordinal()
                 return (ordinal - EPOCH_ORDINAL) * DAY + _lowest(self.minutes) * MINUTE
-        return None
 
     def _days_of(self, year: int, month: int) -> int:
         """Return the days of a month that match, bit n for day n."""

@@ -92,15 +92,14 @@ def _parts(minute):
 
 def changes(zone, low, high):
     """Find the instants in between at which the zone's offset changes, by looking every six hours."""
-    found = []
-    for start in range(low, high, 6 * 3600):
-        early, late = start, start + 6 * 3600
-        if offset(zone, early) == offset(zone, late):
-            continue
-        while late - early > 1:
+    found, now = [], offset(zone, low)
+    for probe in range(low + 6 * 3600, high, 6 * 3600):
+        then, now = now, offset(zone, probe)
+        early, late = probe - 6 * 3600, probe
+        while then != now and late - early > 1:
             middle = (early + late) // 2
-            early, late = (early, middle) if offset(zone, middle) != offset(zone, early) else (middle, late)
-        found.append(late)
+            early, late = (middle, late) if offset(zone, middle) == then else (early, middle)
+        found += [late] if then != now else []
     return found
 
 

@@ -45,6 +45,12 @@ def test_an_instant_due_just_now_counts_and_the_last_one_seen_does_not():
     assert missed(calendar(), hours(1)[0], hours(2)[0], CatchUp("all")) == Missed(hours(2))
 
 
+def test_an_instant_exactly_as_old_as_the_window_still_runs():
+    policy = CatchUp("all", window_seconds=2.0 * HOUR)
+
+    assert missed(calendar(), hours(0)[0], hours(5)[0], policy) == Missed(hours(3, 4, 5), hours(1, 2))
+
+
 @pytest.mark.parametrize(("last", "now"), [(2, 2), (2, 1), (1.1, 1.9)])
 def test_nothing_is_missed_where_nothing_was_due_or_the_clock_was_set_back(last, now):
     assert missed(calendar(), hours(last)[0], hours(now)[0], CatchUp("all")) == Missed()

@@ -57,6 +57,8 @@ WRITTEN = [
     ("at 2027-01-01t00:00z", "at 2027-01-01T00:00:00+00:00"),
     ("at 2027-07-01 00:00", "at 2027-07-01T00:00:00+02:00"),
     ("at 2027-01-01T00:00:00.25", "at 2027-01-01T00:00:00.250000+01:00"),
+    ("at 2027-01-01T00:00:00.123456789Z", "at 2027-01-01T00:00:00.123456+00:00"),
+    ("at 2027-01-01T00:00:00.5Z", "at 2027-01-01T00:00:00.500000+00:00"),
     ("Cron 30 2 * * MON", "30 2 * * mon"),
 ]
 PERIODS = [
@@ -185,6 +187,8 @@ def test_every_multiple_of_a_period_comes_once_and_none_is_left_out(period, inst
     assert due[0] > instant >= (numbers[0] - 1) * period / 1_000_000
     assert expression.count(instant, due[-1]) == 21
     assert expression.count(due[3], due[7]) == 4
+    assert expression.next_after(math.nextafter(due[3], -math.inf)) == due[3]
+    assert expression.count(due[2], math.nextafter(due[3], -math.inf)) == 0
 
 
 def test_an_instant_is_due_once_and_never_again():
