@@ -1,7 +1,7 @@
 """The outermost guard: whatever a command raises becomes one sentence on stderr and an exit status.
 
-2 for input that cannot be used, 3 for no daemon, 4 for one that refused, 130 for Ctrl-C, 1 for the rest. An error
-nobody foresaw leaves its traceback in a file, or on stderr with --debug. Called by `main`.
+2 for input that cannot be used, 3 for no daemon, 4 for one that refused, 130 for Ctrl-C, 141 where nobody reads on, 1
+for the rest. An error nobody foresaw leaves its traceback in a file, or on stderr with --debug. Called by `main`.
 """
 
 import contextlib
@@ -20,12 +20,15 @@ from daemon.cli.text import Styled
 
 INTERRUPTED = 130
 _FAILED, _INVALID = 1, 2
+_READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
+_STANDARD_STREAMS = (0, 1, 2)
 TRACEBACKS = "cli-errors.log"
 
 
 def call(arguments: Sequence[str] | None) -> int:
     """Run the command line and return the exit status; see `daemon.cli.main`."""
     invocation = Invocation()
+    _fill_gaps()
     _be_lenient()
     try:
         return _run(arguments, invocation)
@@ -45,8 +48,17 @@ def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
     except click.Abort:
         return INTERRUPTED
     except ReaderGoneError:
-        return _FAILED
+        return _READER_GONE
     return status or 0
+
+
+def _fill_gaps() -> None:
+    """Open standard streams that the caller has closed, or a file of ours would take their number, and their output."""
+    for descriptor in _STANDARD_STREAMS:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _be_lenient() -> None:

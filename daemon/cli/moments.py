@@ -25,6 +25,11 @@ def took(seconds: float | None) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
 
 
+def ticking(seconds: float) -> str:
+    """Write a duration that still grows: like `took`, but no unit flickers by below a second."""
+    return took(seconds) if seconds >= 1 else f"{max(0.0, seconds):.1f} s"
+
+
 def ago(moment: float, now: float) -> str:
     """Write how long ago a moment was, or how soon it comes: `just now`, `5 min ago`, `in 2 h`."""
     distance = abs(now - moment)
@@ -45,9 +50,11 @@ def local(moment: float | None, now: float) -> str:
     return f"{there:%H:%M:%S}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
 
 
-def stamp(moment: float) -> str:
-    """Write the time of day in local time to the millisecond, as lines in a pipe begin with it."""
-    return f"{_local(moment):%H:%M:%S.%f}"[:-3]
+def stamp(moment: float, now: float | None = None) -> str:
+    """Write the time of day in local time to the millisecond, with the day where `now` is on another one."""
+    there = _local(moment)
+    day = "" if now is None or there.date() == _local(now).date() else f"{there:%Y-%m-%d} "
+    return f"{day}{there:%H:%M:%S.%f}"[:-3]
 
 
 def since(text: str, now: float) -> float:

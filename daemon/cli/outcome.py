@@ -15,7 +15,7 @@ from daemon.cli.watching.progress import Progress
 from engine.attemptlog import LogReader
 from engine.clock import epoch, wall
 from engine.plan import Plan
-from engine.states import State
+from engine.states import Reason, State
 from engine.views import RunView, TaskView
 
 _ROWS_SHOWN = 40
@@ -33,6 +33,11 @@ class Outcome:
         self._out, self._run = out, run
         self._tasks = {task.id: task for task in run.tasks or ()}
         self._logs = LogReader(logs)
+
+    def gap(self) -> None:
+        """Leave a line free between the parts, on a terminal."""
+        if self._out.is_terminal:
+            self._out.line()
 
     def rows(self, progress: Progress, frame: Frame) -> None:
         """Leave the last picture of the tasks on a terminal; of many tasks, those that are worth a look."""
@@ -53,7 +58,8 @@ class Outcome:
         word = Styled(run.state.lower(), state(run.state).style)
         after = f" in {took(seconds)}" if seconds is not None else ""
         line: list[Piece] = [Styled(run.workflow, "head"), " ", word, after, f" ({self._counts()})"]
-        if run.message and run.state is not State.COMPLETED:
+        # Which tasks failed stands above.
+        if run.message and run.state is not State.COMPLETED and run.reason != Reason.TASK_FAILED:
             line.append(f": {run.message}")
         self._out.line(*line)
         if is_kept:
@@ -73,6 +79,7 @@ class Outcome:
         failed = [task for task in self._tasks.values() if task.state is State.FAILED]
         for task in failed[:_FAILURES_SHOWN]:
             self._failure(task, is_kept=is_kept)
+            self.gap()
         if len(failed) > _FAILURES_SHOWN:
             self._out.line(Styled(f"and {len(failed) - _FAILURES_SHOWN:,} more failed tasks", "bad"))
 

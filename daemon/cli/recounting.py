@@ -13,7 +13,7 @@ from daemon.cli.moments import stamp
 from daemon.cli.tailing import Tail
 from daemon.cli.text import Styled, escaped_lines, state
 from engine.attemptlog import LogReader
-from engine.clock import epoch
+from engine.clock import epoch, wall
 from engine.history import History
 from engine.states import ENDED, State
 from engine.views import EventView, RunView
@@ -32,7 +32,7 @@ class RunLog:
         self._reader = LogReader(call.config.paths.logs)
         self._tails: dict[tuple[str, int], Tail] = {}
         self._width = min(max((len(task.id) for task in run.tasks or ()), default=0), 24)
-        self._last = 0
+        self._last, self._margin = 0, 0
         self._has_ended = False
 
     def show(self) -> int:
@@ -77,7 +77,7 @@ class RunLog:
         parts = [part for part in (event.reason, event.message) if part]
         actor = f" by {event.actor}" if event.actor and event.task is None else ""
         self._out.line(
-            Styled(stamp(epoch(event.at)), "faint"),
+            Styled(self._stamp(epoch(event.at)), "faint"),
             " ",
             Styled((event.task or "run").ljust(self._width), "head"),
             " ",
@@ -85,6 +85,11 @@ class RunLog:
             f"{again}{actor}",
             Styled(f"  {': '.join(parts)}" if parts else "", "bad" if event.state == State.FAILED else "faint"),
         )
+
+    def _stamp(self, moment: float) -> str:
+        text = stamp(moment, wall())
+        self._margin = len(text)
+        return text
 
     def _tell_lines(self, *, is_over: bool = False) -> None:
         for (task, _), tail in self._tails.items():
@@ -94,7 +99,7 @@ class RunLog:
         for line in lines:
             for part in escaped_lines(line):
                 self._out.line(
-                    " " * len(stamp(0.0)), " ", Styled(task.ljust(self._width), "faint"), Styled(" | ", "faint"), part
+                    " " * self._margin, " ", Styled(task.ljust(self._width), "faint"), Styled(" | ", "faint"), part
                 )
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from daemon.assembly import Assembly
 from daemon.cli.documents import Document
-from daemon.cli.watching.following import Died, Heard, Signals, View, follow
+from daemon.cli.watching.following import Died, Heard, Signals, View, follow, settle
 from daemon.cli.watching.progress import Progress, changes
 from daemon.config import Config
 from daemon.intake import Origin, judge
@@ -81,6 +81,7 @@ class Here:
             finally:
                 signals.into(None)
                 assembly.stop(0.0)
+            settle(self._heard, progress)
             run = assembly.history.run(receipt.run)
             assembly.history.close()
         return Ended(run, plan, progress, receipt.is_new, cut)

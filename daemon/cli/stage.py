@@ -8,7 +8,6 @@ from pathlib import Path
 
 from daemon.cli.invocation import Invocation
 from daemon.cli.memory import shown_id
-from daemon.cli.moments import stamp
 from daemon.cli.outcome import Outcome
 from daemon.cli.running import Ended
 from daemon.cli.tailing import last_lines
@@ -19,7 +18,6 @@ from daemon.cli.watching.lines import LineView
 from daemon.cli.watching.live import LiveView
 from daemon.cli.watching.progress import Progress
 from engine.attemptlog import LogReader
-from engine.clock import wall
 from engine.plan import Plan
 from engine.states import State
 from engine.submission import Receipt
@@ -47,9 +45,7 @@ class Stage:
         if self._is_silent:
             return SilentView()
         if not self._out.is_terminal:
-            if receipt.is_new:
-                self._out.line(f"{stamp(wall())} run {receipt.run} of {plan.workflow.name} begins")
-            return LineView(self._out, progress)
+            return LineView(self._out, progress, f"run {receipt.run} of {plan.workflow.name}")
         reader = LogReader(self._logs)
 
         def tail(task: str, attempt: int) -> str:
@@ -77,6 +73,7 @@ class Stage:
             self._out.line(f"An earlier run had this idempotency key, and answers for this one: {run.id}")
         elif self._frame is not None:
             outcome.rows(ended.progress, self._frame)
+            outcome.gap()
         if has_completed:
             outcome.outputs(ended.plan)
         else:

@@ -63,6 +63,15 @@ def state(name: str) -> Styled:
     return Styled(name, _STATE_STYLES.get(name, ""))
 
 
+def why(reason: str | None, message: str) -> str:
+    """Return the sentence that says why something is as it is: its message, else what its reason code means."""
+    if message or not reason:
+        return message
+    from engine.states import MEANING, Reason
+
+    return MEANING[Reason(reason)] if reason in MEANING else reason
+
+
 def plain(pieces: tuple[Piece, ...]) -> str:
     """Join pieces without their styles, escaped."""
     return "".join(escaped(piece if isinstance(piece, str) else piece.text) for piece in pieces)

@@ -98,19 +98,20 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
 def _read_params(call: Invocation, document: "Document", file: str | None) -> dict[str, Any]:
     if file is None:
         return {}
-    import msgspec
-
     from daemon.cli.documents import STDIN, read, read_file
-    from engine.errors import InputError
+    from engine import strictjson
+    from engine.errors import ParamsInvalidError, Problem
 
+    limits = call.config.limits
     if file == STDIN and document.shown == "<stdin>":
         raise click.UsageError("the document and the parameters cannot both come from standard input")
-    data = read(call, STDIN).data if file == STDIN else read_file(Path(file), call.config.limits.document_bytes)
-    try:
-        return msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"{file} does not hold a JSON object of parameters: {error}"
-        raise InputError(message) from None
+    data = read(call, STDIN).data if file == STDIN else read_file(Path(file), limits.document_bytes + 1)
+    value, problems = strictjson.parse(data, limits)
+    if not problems and not isinstance(value, dict):
+        problems = [Problem(code="wrong_type", message="parameters are a JSON object, of values by name")]
+    if problems:
+        raise ParamsInvalidError(problems, "on standard input" if file == STDIN else f"in {file}")
+    return dict(value)
 
 
 def _run(
@@ -123,13 +124,16 @@ def _run(
     as_json: bool,
     quiet: bool,
 ) -> int:
+    from daemon.cli.output import ReaderGoneError
     from daemon.cli.running import Here
     from daemon.cli.stage import Stage
     from engine.states import State
 
     stage = Stage(call, config.paths.logs, as_json=as_json, is_quiet=quiet, is_kept=is_kept)
     ended = Here(config, document).run(origin, stage.show, stage.say)
-    stage.tell(ended)
+    with contextlib.suppress(ReaderGoneError):  # the run went on without its reader, and its end counts
+        stage.tell(ended)
+        call.out.flush()
     if ended.signal is not None:
         return _KILLED + ended.signal
     return 0 if ended.run.state is State.COMPLETED else 1

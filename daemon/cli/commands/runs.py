@@ -62,8 +62,8 @@ def command(  # noqa: PLR0913 -- one argument for each option
         is_filtered = any(value is not None for value in (state, workflow, trigger, since, before))
         call.out.line("No run fits." if is_filtered else "No run is recorded yet; `dropmill run FILE` makes one.")
         return
-    _list(call, found, now)
     orphans = [] if was_owned or memory.is_owned(call.config) else [run for run in found if not memory.has_ended(run)]
+    _list(call, found, now, orphans)
     _comment(call, found, orphans, is_full=len(found) == limit)
 
 
@@ -76,17 +76,16 @@ def _moment(text: str, now: float) -> float:
         raise click.BadParameter(str(error), param_hint="--since") from None
 
 
-def _list(call: Invocation, found: "list[RunView]", now: float) -> None:
+def _list(call: Invocation, found: "list[RunView]", now: float, orphans: "list[RunView]") -> None:
     from daemon.cli.memory import shown_id, trigger_of
     from daemon.cli.moments import local, took
-    from daemon.cli.text import Styled, state
+    from daemon.cli.text import Styled, state, why
     from engine.clock import epoch
 
     rows = []
     for run in found:
         begun, ended = (None if time is None else epoch(time) for time in (run.started_at, run.ended_at))
-        seconds = None if begun is None else (now if ended is None else ended) - begun
-        why = run.message or run.reason or ""
+        seconds = None if begun is None or run in orphans else (now if ended is None else ended) - begun
         rows.append(
             (
                 Styled(shown_id(call.out, run.id), "head"),
@@ -95,7 +94,7 @@ def _list(call: Invocation, found: "list[RunView]", now: float) -> None:
                 trigger_of(run.trigger),
                 local(epoch(run.created_at), now),
                 took(seconds),
-                Styled(why, "faint"),
+                Styled(why(run.reason, run.message), "faint"),
             )
         )
     columns = [Column("run"), Column("workflow", cut=True), Column("state"), Column("trigger", cut=True)]
@@ -109,6 +108,6 @@ def _comment(call: Invocation, found: "list[RunView]", orphans: "list[RunView]",
 
     for run in orphans[:1]:
         others = f" and {counted(len(orphans) - 1, 'other')}" if len(orphans) > 1 else ""
-        call.err.line(Styled("note: ", "odd"), f"{shown_id(call.err, run.id)}{others} has not ended: {ORPHANED}")
+        call.err.line(Styled("note: ", "odd"), f"{shown_id(call.err, run.id)}{others} has not ended; {ORPHANED}")
     if is_full and call.out.is_terminal:
         call.out.line(Styled(f"There may be more: dropmill runs --before {shown_id(call.out, found[-1].id)}", "faint"))

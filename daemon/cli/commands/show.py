@@ -48,16 +48,16 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
 def _head(call: Invocation, run: "RunView", *, is_orphan: bool) -> None:
     from daemon.cli import memory
     from daemon.cli.moments import ago, local, took
-    from daemon.cli.text import Styled, compact, state
+    from daemon.cli.text import Styled, compact, state, why
     from engine.clock import epoch, wall
 
     now, out = wall(), call.out
     begun, ended = (None if time is None else epoch(time) for time in (run.started_at, run.ended_at))
     seconds = None if begun is None or (is_orphan and ended is None) else (now if ended is None else ended) - begun
     out.line(Styled(run.workflow, "head"), "  ", Styled(run.id, "faint"), "  ", state(run.state), "  ", took(seconds))
-    why = ": ".join(part for part in (run.reason or "", run.message) if part)
-    if why:
-        out.line(Styled(f"{why}", "bad" if run.state == "FAILED" else "odd"))
+    sentence = why(run.reason, run.message)
+    if sentence:
+        out.line(Styled(f"{sentence} ({run.reason})", "bad" if run.state == "FAILED" else "odd"))
     if is_orphan:
         out.line(Styled("note: ", "odd"), memory.ORPHANED)
     created = epoch(run.created_at)
@@ -89,7 +89,7 @@ def _tasks(call: Invocation, run: "RunView", most: int | None) -> None:
 
 def _row(task: "TaskView") -> tuple[Any, ...]:
     from daemon.cli.moments import local, took
-    from daemon.cli.text import Styled, state
+    from daemon.cli.text import Styled, state, why
     from engine.clock import epoch, wall
 
     now = wall()
@@ -97,7 +97,7 @@ def _row(task: "TaskView") -> tuple[Any, ...]:
     seconds = None if begun is None or ended is None else ended - begun
     output = bytes(task.output).decode()
     if task.message or task.reason:
-        outcome = Styled(task.message or task.reason or "", "bad" if task.state == "FAILED" else "faint")
+        outcome = Styled(why(task.reason, task.message), "bad" if task.state == "FAILED" else "faint")
     else:
         outcome = Styled("" if output == "null" else output, "")
     name = Styled(task.id, "head")
@@ -107,12 +107,13 @@ def _row(task: "TaskView") -> tuple[Any, ...]:
 def _events(call: Invocation, events: "list[EventView]") -> None:
     from daemon.cli.moments import stamp
     from daemon.cli.text import Styled, state
-    from engine.clock import epoch
+    from engine.clock import epoch, wall
 
+    now = wall()
     call.out.line()
     rows = [
         (
-            Styled(stamp(epoch(event.at)), "faint"),
+            Styled(stamp(epoch(event.at), now), "faint"),
             Styled(event.task or "run", "head" if event.task else "faint"),
             state(event.state or ""),
             str(event.attempt or ""),

@@ -136,6 +136,14 @@ def follow(heard: Heard, progress: Progress, view: View, cancel: Callable[[], ob
     return None
 
 
+def settle(heard: Heard, progress: Progress) -> None:
+    """Take in what was still heard of a run that is followed no longer, the signals left out."""
+    for item in _waited(heard, 0.0):
+        if not isinstance(item, Signalled | Died):
+            for change in item:
+                progress.take(change)
+
+
 def _waited(heard: Heard, seconds: float) -> Iterator[Item]:
     """Yield what comes in: wait for the first, take whatever else is there."""
     with contextlib.suppress(Empty):

@@ -5,8 +5,8 @@ Called by `live` many times a second, and once at the end by `outcome`.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from daemon.cli.moments import took
-from daemon.cli.text import Piece, Styled, state
+from daemon.cli.moments import ticking, took
+from daemon.cli.text import Piece, Styled, state, why
 from daemon.cli.watching.progress import Progress, Watched
 from engine.states import ENDED, State
 
@@ -84,7 +84,7 @@ class Frame:
 
     def _headline(self, now: float) -> Line:
         progress = self._progress
-        elapsed = "" if progress.started_at is None else took((progress.ended_at or now) - progress.started_at)
+        elapsed = "" if progress.started_at is None else ticking((progress.ended_at or now) - progress.started_at)
         return [*self._title, "  ", state(progress.state), "  ", elapsed]
 
     def _counts(self) -> Iterable[Piece]:
@@ -98,7 +98,9 @@ class Frame:
         row: Line = [self.symbol(task.state, now), " ", Styled(_fit(task.id, names), _name_style(task))]
         if types:
             row += ["  ", Styled(_fit(task.type, types), "faint")]
-        row += ["  ", f"{took(task.seconds(now)):>9}", "  ", *self._detail(task, now)]
+        seconds = task.seconds(now)
+        spent = "" if seconds is None else took(seconds) if task.ended_at is not None else ticking(seconds)
+        row += ["  ", f"{spent:>9}", "  ", *self._detail(task, now)]
         return row
 
     def _detail(self, task: Watched, now: float) -> Iterable[Piece]:
@@ -108,17 +110,17 @@ class Frame:
                     yield Styled(f"attempt {task.attempt}  ", "odd")
                 yield Styled(self._tail(task.id, task.attempt) if self._tail else "", "faint")
             case State.RETRYING:
-                wait = took(max(0.0, (task.until or now) - now))
+                wait = ticking((task.until or now) - now)
                 yield Styled(f"attempt {task.attempt + 1} in {wait}: ", "odd")
-                yield task.message or task.reason or ""
+                yield why(task.reason, task.message)
             case State.WAITING:
-                yield Styled(f"goes on in {took(max(0.0, (task.until or now) - now))}", "odd")
+                yield Styled(f"goes on in {ticking((task.until or now) - now)}", "odd")
             case State.COMPLETED:
                 yield Styled(f"on attempt {task.attempt}" if task.attempt > 1 else "", "faint")
             case State.FAILED:
-                yield Styled(task.message or task.reason or "", "bad")
+                yield Styled(why(task.reason, task.message), "bad")
             case _:
-                yield Styled(task.message or task.reason or "", "faint")
+                yield Styled(why(task.reason, task.message), "faint")
 
     def _hidden(self, shown: Sequence[Watched]) -> str:
         counts = dict(self._progress.counts)

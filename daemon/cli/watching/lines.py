@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from daemon.cli.moments import stamp, took
 from daemon.cli.output import Output, ReaderGoneError
+from daemon.cli.text import why
 from daemon.cli.watching.progress import Change, Progress
 from engine.clock import wall
 from engine.states import State
@@ -23,9 +24,9 @@ class LineView:
 
     patience = 1.0
 
-    def __init__(self, output: Output, progress: Progress) -> None:
-        """Write to this output about this run."""
-        self._output, self._progress = output, progress
+    def __init__(self, output: Output, progress: Progress, name: str) -> None:
+        """Write to this output about the run of this name."""
+        self._output, self._progress, self._name = output, progress, name
         self._is_large = len(progress.tasks) > _LARGE
         self._summed_at = wall()
 
@@ -49,7 +50,7 @@ class LineView:
             self._summed_at = now
             counts = ", ".join(f"{count:,} {at.lower()}" for at, count in self._progress.counts.items() if count)
             self._write(now, f"{len(self._progress.tasks):,} tasks: {counts}")
-        with contextlib.suppress(ReaderGoneError):
+        with contextlib.suppress(ReaderGoneError, OSError):
             self._output.flush()
 
     def note(self, sentence: str) -> None:
@@ -58,25 +59,25 @@ class LineView:
 
     def _sentence(self, change: Change) -> str:
         if change.task is None:
-            return ""  # its beginning and its end are told by whoever follows it
+            # How it ended is told by whoever follows it.
+            return f"{self._name} begins" if change.state is State.RUNNING else ""
         task = self._progress.tasks[change.task]
         again = f" (attempt {change.attempt})" if change.attempt > 1 else ""
         after = f" after {took(task.seconds(change.at))}" if task.started_at is not None else ""
-        why = f": {change.message or change.reason}" if change.message or change.reason else ""
+        sentence = why(change.reason, change.message)
+        because = f": {sentence}" if sentence else ""
         match change.state:
             case State.RUNNING:
                 return f"{change.task} started{again}"
             case State.RETRYING:
-                return (
-                    f"{change.task} failed{again}, next attempt in {took((change.until or change.at) - change.at)}{why}"
-                )
+                return f"{change.task} failed{again}, next attempt in {took((change.until or change.at) - change.at)}{because}"
             case State.WAITING:
                 return f"{change.task} waits, goes on in {took((change.until or change.at) - change.at)}"
             case State.PENDING:
                 return ""
             case _:
-                return f"{change.task} {change.state.lower()}{after}{again}{why}"
+                return f"{change.task} {change.state.lower()}{after}{again}{because}"
 
     def _write(self, at: float, sentence: str) -> None:
-        with contextlib.suppress(ReaderGoneError):
+        with contextlib.suppress(ReaderGoneError, OSError):
             self._output.line(stamp(at), " ", sentence)

@@ -12,6 +12,8 @@ from daemon.cli.watching.frame import Frame, Line
 from daemon.cli.watching.progress import Change
 from engine.clock import wall
 
+_ECHO_CELLS = 4
+
 
 class LiveView:
     """Draw the frame again and again; obeys `View`."""
@@ -30,7 +32,7 @@ class LiveView:
         from rich.live import Live
 
         with (
-            contextlib.suppress(ReaderGoneError),
+            contextlib.suppress(ReaderGoneError, OSError),
             Live(
                 console=self._output.console, auto_refresh=False, transient=True, vertical_overflow="crop"
             ) as self._live,
@@ -45,7 +47,7 @@ class LiveView:
         console = self._output.console
         # One line less than there are: the cursor stands below the last.
         lines = self._frame.draw(wall(), console.width, max(1, console.height - 1), self._notice)
-        with contextlib.suppress(ReaderGoneError):
+        with contextlib.suppress(ReaderGoneError, OSError):
             self._live.update(self._picture(lines, console.width), refresh=True)
 
     def note(self, sentence: str) -> None:
@@ -59,4 +61,6 @@ class LiveView:
         for text in texts:
             text.no_wrap = True
             text.truncate(width, overflow="ellipsis")
+        # The terminal echoes ^C behind it: that must not begin a new line, or the picture could not be taken back.
+        texts[-1].truncate(max(1, width - _ECHO_CELLS), overflow="ellipsis")
         return Group(*texts)

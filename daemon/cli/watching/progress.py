@@ -4,15 +4,12 @@ Fed with changes; who learns of them how (orders of an executor in this process,
 Called by `live` and `lines`, which show it.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from engine.facts import Begin, Cancel, Complete, Fail, Finish, Order, RetryAt, Skip, Start, WaitUntil
 from engine.states import ENDED, State
-
-_RECENT = 200  # more than any terminal has lines
 
 
 class Change(NamedTuple):
@@ -60,10 +57,11 @@ class Progress:
         self.state, self.reason, self.message = State.PENDING, "", ""
         self.started_at: float | None = None
         self.ended_at: float | None = None
+        # Dicts for their order: whoever came in last stands last.
         self._running: dict[str, Watched] = {}
         self._held: dict[str, Watched] = {}
-        self._failed: deque[Watched] = deque(maxlen=_RECENT)
-        self._ended: deque[Watched] = deque(maxlen=_RECENT)
+        self._failed: dict[str, Watched] = {}
+        self._ended: dict[str, Watched] = {}
 
     def take(self, change: Change) -> None:
         """Take in one change; of a task that is not known, nothing."""
@@ -75,18 +73,16 @@ class Progress:
             return
         self.counts[task.state] -= 1
         self.counts[change.state] += 1
-        self._running.pop(task.id, None)
-        self._held.pop(task.id, None)
+        for group in (self._running, self._held, self._failed, self._ended):
+            group.pop(task.id, None)
         task.state, task.reason, task.message, task.until = change.state, change.reason, change.message, change.until
         task.attempt = change.attempt or task.attempt
-        if change.state is State.RUNNING:
-            task.started_at = change.at if task.started_at is None else task.started_at
-            self._running[task.id] = task
-        elif change.state in ENDED:
-            task.ended_at = change.at
-            (self._failed if change.state is State.FAILED else self._ended).append(task)
-        elif change.state is not State.PENDING:
-            self._held[task.id] = task
+        if change.state is State.RUNNING and task.started_at is None:
+            task.started_at = change.at
+        task.ended_at = change.at if change.state in ENDED else None
+        group = self._group(change.state)
+        if group is not None:
+            group[task.id] = task
 
     @property
     def has_ended(self) -> bool:
@@ -101,8 +97,8 @@ class Progress:
     def focus(self, room: int) -> Sequence[Watched]:
         """Choose the tasks to show where only so many lines are free, in the order to show them.
 
-        All, as the document has them, if they fit; else what failed and ended last, what waits, and what runs. Where room
-        is scarce, what runs and what failed goes before the rest.
+        All, as the document has them, if they fit; else what failed and ended last, what waits, and what runs. Where
+        room is scarce, what runs and what failed goes before the rest.
         """
         if len(self.tasks) <= room:
             return list(self.tasks.values())
@@ -113,6 +109,15 @@ class Progress:
         held = list(islice(self._held.values(), (room - len(running) - len(failed)) // 2))
         ended = _last(self._ended, room - len(running) - len(failed) - len(held))
         return [*failed, *ended, *held, *running]
+
+    def _group(self, state: State) -> dict[str, Watched] | None:
+        if state is State.RUNNING:
+            return self._running
+        if state is State.FAILED:
+            return self._failed
+        if state in ENDED:
+            return self._ended
+        return None if state is State.PENDING else self._held
 
     def _take_run(self, change: Change) -> None:
         self.state, self.reason, self.message = change.state, change.reason or "", change.message
@@ -148,5 +153,5 @@ def changes(orders: Iterable[Order], now: float) -> Iterator[Change]:
                 pass
 
 
-def _last(tasks: deque[Watched], count: int) -> list[Watched]:
-    return list(islice(tasks, max(0, len(tasks) - count), None)) if count > 0 else []
+def _last(tasks: dict[str, Watched], count: int) -> list[Watched]:
+    return list(islice(reversed(tasks.values()), max(0, count)))[::-1]
