@@ -41,6 +41,11 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str | None
     tasks: list[TaskView] | UnsetType = UNSET
 
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs of the tasks that completed, by id; empty for a run from a list."""
+        tasks = [] if isinstance(self.tasks, UnsetType) else self.tasks
+        return {task.id: msgspec.json.decode(task.output) for task in tasks if task.state is State.COMPLETED}
+
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """Show one try of a task: how it ended and what it took."""

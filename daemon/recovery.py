@@ -1,0 +1,113 @@
+"""Start of day: take up the runs that nobody owns any more.
+
+Runs after the folder is ours and before anything new is accepted. Writes no state itself: what was RUNNING becomes
+Lost, an ordinary fact under the ordinary retry rule. Interrupted anywhere, it can be run again. Dropped files are
+reconciled by the inbox, missed due times by the schedules, each before its first look.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from daemon.ambience import Ambience
+from daemon.intake import judge
+from engine.errors import DocumentInvalidError
+from engine.executor import Executor, scope
+from engine.limits import Limits
+from engine.node import Snapshot
+from engine.outputs import SpilledOutputs
+from engine.plan import Plan
+from engine.run import Run
+from engine.task import Catalogue, TaskType
+from engine.values import Values
+from engine.views import OpenRun, OpenTask
+
+# What was accepted once is not refused because a limit was lowered since.
+_BOUNDLESS = Limits(document_bytes=1 << 60, document_depth=1 << 10, document_tasks=1 << 60, expression_chars=1 << 30)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Say what was taken up, and what could not be and why (run id, sentence)."""
+
+    runs: int = 0
+    lost_attempts: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class Recovery:
+    """Rebuild live runs from the memory and hand them to the executor."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        values: Values,
+        limits: Limits,
+        ambience: Ambience,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
+        """Compose it; `progress` hears how many of how many runs are done."""
+        self._executor, self._values, self._limits, self._ambience = executor, values, limits, ambience
+        self._progress = progress
+        self._plans: dict[tuple[bytes, str], Plan] = {}
+
+    def take_up(self, open_runs: Sequence[OpenRun]) -> Report:
+        """Adopt every run; call before the executor starts."""
+        lost, refused = 0, []
+        for done, record in enumerate(open_runs, start=1):
+            try:
+                run, plan = self._rebuild(record)
+            except DocumentInvalidError as error:
+                refused.append((record.id, str(error)))
+                continue
+            lost += sum(1 for _ in run.running())
+            self._executor.adopt(run, plan, record.run_at)
+            self._progress(done, len(open_runs))
+        return Report(len(open_runs) - len(refused), lost, tuple(refused))
+
+    def _rebuild(self, record: OpenRun) -> tuple[Run, Plan]:
+        plan = self._plan(record)
+        outputs = SpilledOutputs(self._values, self._limits.inline_bytes)
+        outputs.update({key: task.output for key, task in record.tasks.items() if task.output != b"null"})
+        run = Run.restore(
+            record.id,
+            plan,
+            {key: _snapshot(task) for key, task in record.tasks.items()},
+            state=record.state,
+            deadline=record.deadline,
+            scope=scope(self._ambience, record.id, plan, record.params, record.trigger),
+            outputs=outputs,
+            priority=record.priority,
+            max_lost=self._limits.max_lost,
+            ending=record.ending,
+        )
+        return run, plan
+
+    def _plan(self, record: OpenRun) -> Plan:
+        key = (record.document, record.workflow)
+        if key not in self._plans:
+            self._plans[key] = judge(record.document, _permissive(record.document), _BOUNDLESS, name=record.workflow)
+        return self._plans[key]
+
+
+def _permissive(document: bytes) -> Catalogue:
+    """Know every task type the document names: it was judged when it came in, and plugins may have changed since.
+
+    A type whose plugin is gone, or asks for other fields now, fails its attempt with that reason instead.
+    """
+    tasks = msgspec.json.decode(document).get("tasks", ())
+    return Catalogue({task["type"]: TaskType(type=task["type"]) for task in tasks})
+
+
+def _snapshot(task: OpenTask) -> Snapshot:
+    return Snapshot(
+        state=task.state,
+        attempt=task.attempt,
+        failures=task.failures,
+        lost=task.lost,
+        reason=task.reason,
+        message=task.message,
+        due_at=task.due_at,
+        started_at=task.started_at,
+        memo=task.memo,
+    )
