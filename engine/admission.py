@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Table, bindparam, insert, literal_column, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    bindparam,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.database import Statement
@@ -19,7 +30,7 @@ from engine.submission import Receipt, Submission
 from engine.tables import TAIL_LENGTH, claims, due_times, runs, tasks, workflows
 from engine.values import Values
 
-_NOTHING = literal_column("''")
+_NOTHING: ColumnElement[str] = literal_column("''")
 _VERSION = ("name", "hash", "document", "created_at")
 _RUN = (
     "id",

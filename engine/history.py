@@ -393,4 +393,3 @@ def _find(connection: Connection, name: str) -> int:
     if len(matches) > 1:
         raise RunAmbiguousError(name, sorted(matches))
     return int(next(iter(matches.values())))
-

@@ -30,6 +30,7 @@ from engine.states import Reason, State
 from engine.values import Values
 
 Row = tuple[Any, ...]
+_OF_RUN = (Begin, WindDown, Finish)
 
 # The bare texts: drivers take long over members of an enumeration.
 _RUNNING, _WAITING, _RETRYING = State.RUNNING.value, State.WAITING.value, State.RETRYING.value
@@ -49,15 +50,15 @@ def code(value: Reason | State | None) -> str | None:
 
 
 class Rows:
-    """Gather the rows of one batch, then carry them out.
+    """Gather the rows of one batch, then carry them out, kind by kind.
 
-    `Statements.in_sequence` decides what runs first. A chain within one batch that it does not foresee (a Start and the
-    end of the same attempt) changes fewer rows than asked, which reads as a lost race; order by order it goes through.
+    `is_tangled` says that two orders speak of the same task: their sequence matters, so they need a batch each.
     """
 
     def __init__(self, statements: Statements, values: Values, now: float) -> None:
         """Start empty; `now` is the wall time of every change."""
         self._statements, self._values, self._now = statements, values, now
+        self.is_tangled = False
         self._rows: dict[Statement, list[Row]] = {statement: [] for statement in statements.in_sequence}
         self._events = self._rows[statements.event]
         self._adding: dict[type, Callable[[int, Any], None]] = {
@@ -76,6 +77,8 @@ class Rows:
 
     def add(self, run: int, orders: Sequence[Order]) -> None:
         """Turn the orders of a run (its `pk`) into rows; large outputs are written to their files now."""
+        tasks = [order.task for order in orders if not isinstance(order, _OF_RUN)]
+        self.is_tangled |= len(set(tasks)) < len(tasks)
         for order in orders:
             self._adding[type(order)](run, order)
 

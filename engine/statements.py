@@ -63,8 +63,7 @@ def adding_event(dialect: Dialect) -> Statement:
 class Statements:
     """Every statement that orders come to, for one dialect.
 
-    `in_sequence` keeps each chain of moves within one batch right: what ends or parks an attempt comes before what
-    starts the next one, the end of the run after everything its tasks did, the record of it all last.
+    `in_sequence`: a run begins before anything in it, and ends after everything its tasks did.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -84,17 +83,13 @@ class Statements:
         self.in_sequence = (
             self.begin,
             self.wind_down,
-            self.end_open[State.COMPLETED],
-            self.close[State.COMPLETED],
+            *self.end_open.values(),
+            *self.end_idle.values(),
             self.retry,
             self.wait,
-            self.suspend,
-            self.end_open[State.FAILED],
-            self.close[State.FAILED],
-            self.end_open[State.CANCELLED],
-            self.close[State.CANCELLED],
-            *self.end_idle.values(),
             self.start,
+            *self.close.values(),
+            self.suspend,
             self.open,
             self.kill,
             *self.finish.values(),
@@ -124,7 +119,8 @@ class Statements:
 
     def _end(self, state: State, *, has_attempt: bool) -> Statement:
         changed = update(tasks).where(tasks.c.run_pk == bindparam("run"), tasks.c.key == bindparam("task"))
-        values = {"state": _text(state), "reason": bindparam("reason_"), "message": bindparam("message_")}
+        values: dict[str, Any] = {"state": _text(state)}
+        values |= {"reason": bindparam("reason_"), "message": bindparam("message_")}
         values |= {"ended_at": bindparam("now"), "due_at": null(), "memo": null()}
         values |= {"output": bindparam("output_"), "output_ref": bindparam("ref")}
         names = ("reason_", "message_", "now", "output_", "ref", "run", "task")
@@ -149,7 +145,7 @@ class Statements:
         return self._park(State.WAITING, ACTIVE & before(State.WAITING), memo=bindparam("memo_"))
 
     def _park(self, state: State, ways: frozenset[State], memo: ColumnElement[Any]) -> Statement:
-        values: dict[str, ColumnElement[Any]] = {"state": _text(state), "reason": bindparam("reason_")}
+        values: dict[str, Any] = {"state": _text(state), "reason": bindparam("reason_")}
         values |= {"message": bindparam("message_"), "due_at": bindparam("due"), "memo": memo}
         changed = update(tasks).where(
             tasks.c.run_pk == bindparam("run"),

@@ -103,10 +103,7 @@ class Store:
             self._learn([run for run, _ in batch])
             lost = frozenset(run for run, _ in batch if run not in self._keys)
             known = [(run, orders) for run, orders in batch if run not in lost]
-            try:
-                if known:
-                    self._write_all(known, now)
-            except _LostRaceError:
+            if known and not self._write_together(known, now):
                 lost |= self._transact(lambda connection: self._write_each(connection, known, now))
             for run, orders in known:
                 if run in lost or any(type(order) is Finish for order in orders):
@@ -131,34 +128,42 @@ class Store:
             if self._connection is not None and self._journal_bytes() > _RESTED_BYTES:
                 self._checkpoint("TRUNCATE", 0)
 
-    def _write_all(self, batch: Batch, now: float) -> None:
-        """Write a batch kind by kind; raises _LostRaceError, with nothing written, if a row is not as expected."""
+    def _write_together(self, batch: Batch, now: float) -> bool:
+        """Write a batch kind by kind; return False, with nothing written, if that cannot be done for all of it."""
         rows = Rows(self._statements, self._values, now)
         for run, orders in batch:
             rows.add(self._keys[run], orders)
+        if rows.is_tangled or len({run for run, _ in batch}) < len(batch):
+            return False
 
         def carry_out(connection: Connection) -> None:
             if not rows.carry_out(connection):
                 raise _LostRaceError
 
-        self._transact(carry_out)
+        try:
+            self._transact(carry_out)
+        except _LostRaceError:
+            return False
+        return True
 
     def _write_each(self, connection: Connection, batch: Batch, now: float) -> frozenset[str]:
-        """Write a batch run by run and order by order, and return the runs of which nothing could be written."""
+        """Write a batch run by run, and return the runs of which nothing could be written."""
         together: dict[str, list[Order]] = {}
         for run, orders in batch:
             together.setdefault(run, []).extend(orders)
         lost = set()
         for run, orders in together.items():
             with connection.begin_nested() as savepoint:
-                if not all(self._write_one(connection, run, order, now) for order in orders):
+                if not self._write_run(connection, self._keys[run], orders, now):
                     savepoint.rollback()
                     lost.add(run)
         return frozenset(lost)
 
-    def _write_one(self, connection: Connection, run: str, order: Order, now: float) -> bool:
+    def _write_run(self, connection: Connection, key: int, orders: Sequence[Order], now: float) -> bool:
         rows = Rows(self._statements, self._values, now)
-        rows.add(self._keys[run], [order])
+        rows.add(key, orders)
+        if rows.is_tangled:
+            return all(self._write_run(connection, key, [order], now) for order in orders)
         return rows.carry_out(connection)
 
     def _learn(self, runs: Sequence[str]) -> None:

@@ -92,7 +92,7 @@ for _name, _columns in (
     _is_given = _columns[0].is_not(None)
     Index(_name, *_columns, unique=True, sqlite_where=_is_given, postgresql_where=_is_given)
 # One index for each filter of the list and each pair of them, newest first: with a million runs, a pair that must be
-# filtered out of one index reads hundreds of thousands of rows to find none. All three together are judged in the index.
+# filtered out of one index reads hundreds of thousands of rows to find none. All three are judged inside the index.
 _NEWEST = (runs.c.created_at, runs.c.pk)
 Index("runs_by_time", *_NEWEST)
 Index("runs_by_state", runs.c.state, *_NEWEST)

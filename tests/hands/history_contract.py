@@ -1,6 +1,8 @@
 """What history promises, whatever database is under it; each kind of database inherits these tests."""
 
 import threading
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -186,7 +188,12 @@ class HistoryContract:
 
     def test_an_open_run_comes_back_with_everything_it_was_submitted_with(self, memory: Memory):
         now = memory.clock.wall()
-        wishes = {"params": {"a": [1, None]}, "trigger": {"type": "api"}, "priority": -3, "labels": {"team": "ä"}}
+        wishes: dict[str, Any] = {
+            "params": {"a": [1, None]},
+            "trigger": {"type": "api"},
+            "priority": -3,
+            "labels": {"team": "ä"},
+        }
         asked = submission("a", document=b'{"tasks": [1]}', run_at=now + 9.5, **wishes)
         memory.store.create([("r", asked, now)])
         [run] = memory.history.open_runs()
@@ -310,7 +317,7 @@ class HistoryContract:
         for thread in threads:
             thread.start()
         memory.write("r", start(tasks[0]))
-        for former, task in zip(tasks, tasks[1:], strict=False):
+        for former, task in pairwise(tasks):
             memory.write("r", complete(former), start(task))
         memory.write("r", complete(tasks[-1]), Finish(State.COMPLETED))
         stop.set()

@@ -204,9 +204,8 @@ class StoreContract:
         memory.begin("r", "a")
         memory.write("r", start("a"))
         before = memory.everything()
-        for order in (complete("a", attempt), fail("a", attempt), Cancel("a", attempt, Reason.USER)):
-            assert not memory.write("r", order)
-        for order in (RetryAt("a", attempt, 1.0), wait("a", attempt), Kill("a", attempt, Reason.USER)):
+        ends = (complete("a", attempt), fail("a", attempt), Cancel("a", attempt, Reason.USER))
+        for order in (*ends, RetryAt("a", attempt, 1.0), wait("a", attempt), Kill("a", attempt, Reason.USER)):
             assert not memory.write("r", order)
         assert memory.everything() == before
 

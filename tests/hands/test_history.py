@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -23,7 +24,7 @@ class TestOnSqlite(HistoryContract):
     )
     def test_every_list_reads_an_index_in_its_order_and_stops_at_its_limit(self, memory: Memory, chosen):
         memory.create("r")
-        filters = {"state": "FAILED", "workflow": "w", "trigger": "cli", "since": 1.0, "before": "r"}
+        filters: dict[str, Any] = {"state": "FAILED", "workflow": "w", "trigger": "cli", "since": 1.0, "before": "r"}
         given = {name: value for (name, value), is_given in zip(filters.items(), chosen, strict=True) if is_given}
         plans = plans_of(memory, lambda: memory.history.runs(**given))
         assert plans
@@ -46,7 +47,7 @@ class TestOnSqlite(HistoryContract):
 
     def test_where_nothing_was_ever_recorded_there_is_nothing(self, tmp_path: Path):
         history = History(f"sqlite:///{tmp_path}/none/state.db", values=Values(tmp_path / "values"))
-        assert history.runs() == history.open_runs() == history.workflows() == []
+        assert [history.runs(), history.open_runs(), history.workflows()] == [[], [], []]
         assert list(tmp_path.iterdir()) == []
         history.close()
 
