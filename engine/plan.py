@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from engine import expressions
+from engine import collector, expressions
 from engine.expressions import Expression, Template
 from engine.model import Task, Workflow
 from engine.resolver import Graph
@@ -30,17 +30,19 @@ class Plan(msgspec.Struct, frozen=True):
 
 def make_plan(workflow: Workflow) -> Plan:
     """Build the graph and compile every expression of a workflow that the loader passed."""
-    graph = Graph([task.id for task in workflow.tasks], [task.depends_on for task in workflow.tasks])
-    tasks = {
-        task.id: PlannedTask(
-            task=task,
-            position=position,
-            dependants=graph.dependants[task.id],
-            template=_template(task.fields),
-            condition=expressions.compile_text(task.when) if task.when is not None else None,
-        )
-        for position, task in enumerate(workflow.tasks)
-    }
+    with collector.paused():
+        graph = Graph([task.id for task in workflow.tasks], [task.depends_on for task in workflow.tasks])
+        behind = graph.dependants
+        tasks = {
+            task.id: PlannedTask(
+                task=task,
+                position=position,
+                dependants=behind[task.id],
+                template=_template(task.fields),
+                condition=None if task.when is None else expressions.compile_text(task.when),
+            )
+            for position, task in enumerate(workflow.tasks)
+        }
     return Plan(workflow, graph, tasks)
 
 
