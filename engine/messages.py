@@ -36,8 +36,8 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
 class Done(msgspec.Struct, frozen=True, tag_field="kind", tag="r", array_like=True, gc=False):
     """Worker to pool: how the attempt ended; `outcome` is the name of the fact it becomes.
 
-    For Deferred, `delay` is seconds and `output` the memo. `leaving` is set by the worker alone: it ends itself now, and
-    only when it is gone nothing of the attempt is alive.
+    For Deferred, `delay` is seconds and `output` the memo. `leaving` is set by the worker alone: it ends itself now,
+    and only when it is gone nothing of the attempt is alive.
     """
 
     seq: int
@@ -146,7 +146,14 @@ def frame(messages: Sequence[msgspec.Struct]) -> bytes:
 
 
 class FrameError(ValueError):
-    """What came in is not a frame of ours; nothing that follows on this pipe can be trusted."""
+    """What came in is not a frame of ours; nothing that follows on this pipe can be trusted.
+
+    `before` holds the messages that were whole before it.
+    """
+
+    def __init__(self, detail: str, before: Sequence[Any] = ()) -> None:
+        super().__init__(detail)
+        self.before = before
 
 
 class Frames(Generic[Message]):
@@ -157,12 +164,15 @@ class Frames(Generic[Message]):
         self._decoder: msgspec.msgpack.Decoder[list[Message]] = msgspec.msgpack.Decoder(list[kinds])
         self._most_bytes = most_bytes
         self._rest = bytearray()
+        self._error = ""
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next piece and return the messages that are complete with it.
 
-        Raises FrameError; the frames before the bad one are lost with it.
+        Raises FrameError, from then on each time.
         """
+        if self._error:
+            raise FrameError(self._error)
         if self._rest:
             self._rest += data
             whole: bytes | bytearray = self._rest
@@ -174,19 +184,18 @@ class Frames(Generic[Message]):
             while end - start >= _HEADER_BYTES:
                 after = start + _HEADER_BYTES + int.from_bytes(view[start : start + _HEADER_BYTES], "big")
                 if after - start > self._most_bytes:
-                    raise FrameError(f"a frame of {after - start} bytes is longer than {self._most_bytes}")
+                    self._error = f"a frame of {after - start} bytes is longer than {self._most_bytes}"
+                    raise FrameError(self._error, messages)
                 if after > end:
                     break
-                messages += self._decode(view[start + _HEADER_BYTES : after])
+                try:
+                    messages += self._decoder.decode(view[start + _HEADER_BYTES : after])
+                except msgspec.MsgspecError as error:
+                    self._error = str(error)
+                    raise FrameError(self._error, messages) from error
                 start = after
         if whole is self._rest:
             del self._rest[:start]
         elif start < end:
             self._rest += data[start:]
         return messages
-
-    def _decode(self, body: memoryview) -> list[Message]:
-        try:
-            return self._decoder.decode(body)
-        except msgspec.MsgspecError as error:
-            raise FrameError(str(error)) from error

@@ -243,14 +243,14 @@ def test_a_real_memory_limit_is_survived_and_reported(tmp_path):
         import resource, sys
         from tests.hands.attempts import Bench
         def run(task):
-            task["output"] = kept = []
-            for size in (1 << 20, 1 << 12, 64):  # to the last byte: nothing is left to make a report with
+            kept = task["output"] = []
+            for size in (1 << 20, 1 << 12, 512, 256, 64):  # to the last byte: nothing is left to make a report with
                 try:
                     while True:
-                        kept.append(bytearray(size))
+                        kept = task["output"] = [kept, bytes(size)]
                 except MemoryError:
                     continue
-            kept.append(bytearray(1 << 20))
+            bytes(1 << 20)
         bench = Bench()
         limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (400 << 20)
         bench(lambda task: True)
