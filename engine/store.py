@@ -29,7 +29,7 @@ T = TypeVar("T")
 Batch = Sequence[tuple[str, Sequence[Order]]]
 
 _BUSY_SECONDS = 30.0
-# A server that reports a deadlock or a conflict wants the same transaction once more; SQLite has waited already.
+# A server that reports a deadlock wants the same transaction once more; one that was restarted, a new connection.
 _TRIES = 3
 # The write-ahead log: what a rest leaves of it, and the size at which a write makes it start anew, readers or not.
 _RESTED_BYTES = 4 * 1024 * 1024
@@ -61,6 +61,7 @@ class Store:
         self._lock = threading.RLock()
         self._keys: dict[str, int] = {}
         self._crowded_until = 0.0
+        self._is_in_doubt = False
 
     def open(self) -> None:
         """Make the folder if it is missing, connect, bring the tables up to date; harmless twice.
@@ -184,7 +185,7 @@ class Store:
                 try:
                     result = self._commit(connection, work)
                 except DBAPIError as error:
-                    if not remaining or database.trouble(error) is not Trouble.BUSY:
+                    if not remaining or not self._may_repeat(error):
                         raise
                 else:
                     self._relieve()
@@ -192,14 +193,23 @@ class Store:
             raise AssertionError
 
     def _commit(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        self._is_in_doubt = False
         try:
             database.begin_write(connection)
             result = work(connection)
+            self._is_in_doubt = True
             connection.commit()
         except BaseException:
             self._roll_back(connection)
             raise
         return result
+
+    def _may_repeat(self, error: DBAPIError) -> bool:
+        """Tell whether a transaction surely left nothing behind and may go better: it met a lock, or a dead connection.
+
+        A connection that dies while it commits leaves in doubt whether it did: only a reader can tell.
+        """
+        return database.trouble(error) is Trouble.BUSY or (self._connection is None and not self._is_in_doubt)
 
     def _roll_back(self, connection: Connection) -> None:
         """Leave no transaction behind; a connection that cannot do that is given up, the next call makes another."""

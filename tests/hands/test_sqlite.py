@@ -1,6 +1,7 @@
 """What only SQLite can suffer: a killed writer, a full disk, a failing one, damage, locks, a log that grows."""
 
 import random
+import re
 import sqlite3
 import stat
 import subprocess
@@ -36,9 +37,9 @@ def journal(tmp_path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def written(url: str, tmp_path: Path, name: str, *prefix: str) -> subprocess.Popen[str]:
+def written(url: str, tmp_path: Path, name: str, *prefix: str, most: int = 10_000) -> subprocess.Popen[str]:
     """Start the writing program."""
-    command = [*prefix, sys.executable, "-m", "tests.hands.writer", url, str(tmp_path), name]
+    command = [*prefix, sys.executable, "-m", "tests.hands.writer", url, str(tmp_path), name, str(most)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -134,6 +135,31 @@ def tight(monkeypatch) -> None:
     monkeypatch.setattr("engine.database._CHECKPOINT_PAGES", 1_000_000)
     monkeypatch.setattr("engine.store._CROWDED_BYTES", MEGABYTE)
     monkeypatch.setattr("engine.store._RESTED_BYTES", MEGABYTE // 2)
+
+
+@pytest.mark.needs("strace")
+def test_nothing_is_acknowledged_before_it_is_on_disk(url: str, tmp_path: Path):
+    Memory(url, tmp_path).close()
+    trace = tmp_path / "trace"
+    calls = "trace=fsync,fdatasync,rename,write,pwrite64"
+    writer = written(url, tmp_path, "r", "strace", "-f", "-qq", "-y", "-o", str(trace), "-e", calls, most=5)
+    assert len(writer.communicate()[0].splitlines()) == 5
+    dirty: set[str] = set()
+    acknowledged = 0
+    for line in trace.read_text().splitlines():
+        if match := re.search(r"p?write(?:64)?\(\d+<(.*?)>", line):
+            if "write(1<" in line:
+                assert dirty == set(), f"{line} came before {dirty} was synced"
+                acknowledged += 1
+            elif not match[1].endswith("-shm"):
+                dirty.add(match[1])
+        elif match := re.search(r"f(?:data)?sync\(\d+<(.*?)>", line):
+            dirty.discard(match[1])
+        elif match := re.search(r'rename\("(.*?)", "(.*?)"', line):
+            assert match[1] not in dirty, f"{line} came before the content was synced"
+            # The new name is durable when its folder is.
+            dirty.add(match[2].rpartition("/")[0])
+    assert acknowledged >= 5
 
 
 def test_the_log_stays_bounded_while_readers_take_turns(tight, url: str, tmp_path: Path):

@@ -1,12 +1,12 @@
 """A program that writes run after run and says so only after each write returned: what the crash tests kill.
 
-    python -m tests.hands.writer URL FOLDER NAME
+    python -m tests.hands.writer URL FOLDER NAME [COUNT]
 
 Each line it prints is the id of a run that is recorded COMPLETED, as far as the store says; `LOST` when it refused.
 """
 
 import sys
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 from engine.clock import SystemClock
@@ -31,11 +31,11 @@ def write_run(store: Store, run: str) -> str:
 
 
 def main() -> None:
-    """Write until killed, or until a write is refused."""
-    url, folder, name = sys.argv[1:]
+    """Write until killed, until a write is refused, or until there are as many runs as asked for."""
+    url, folder, name, *most = sys.argv[1:]
     store = Store(url, values=Values(Path(folder) / "values", inline_bytes=200), clock=SystemClock())
     store.open()
-    for number in count():
+    for number in islice(count(), *map(int, most)):
         try:
             print(write_run(store, f"{name}-{number}"), flush=True)
         except StoreLostError as error:
