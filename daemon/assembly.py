@@ -41,7 +41,7 @@ class Assembly:
         self.ambience: Ambience = gather(config, os.environ)
         self.ownership = Ownership(state)
         clock = SystemClock()
-        values = Values(values_folder(config))
+        self.values = values = Values(values_folder(config))
         self.logs = AttemptLogs(config.paths.logs, config.limits)
         self.store = Store(database_url(config), values=values, clock=clock)
         self.history = History(database_url(config), values=values)
@@ -77,9 +77,13 @@ class Assembly:
 
     def start(self) -> None:
         """Start workers and executor; `open` came before."""
+        self.start_workers()
+        self.executor.start()
+
+    def start_workers(self) -> None:
+        """Start the worker processes alone: what is left to recovery happens before the executor starts."""
         self.pool.start()
         self._parts.callback(self.pool.stop, 0.0)
-        self.executor.start()
 
     def stop(self, grace_seconds: float = 0.0) -> None:
         """Stop everything in reverse; harmless twice and after a start that failed."""
