@@ -5,6 +5,7 @@ alive. One thread, no decisions: `pool` orders, over one socket. When that close
 killed, then the server ends. Started as `python -m engine.forkserver CONTROL BOARD PARENT`.
 """
 
+import errno
 import gc
 import os
 import select
@@ -14,7 +15,7 @@ import socket
 import sys
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -31,12 +32,13 @@ from engine.worker import Worker
 from engine.worker.capture import Capture
 
 _READ_BYTES = 1 << 16
+_DESCRIPTORS_OF_A_WORKER = 2
 _MOST_DESCRIPTORS = 16
+_NONE = -1
 _PAUSE_SECONDS = 0.001
 # A worker that cannot even be stopped sits in the kernel (a dead network disk): what it leaves is caught as orphans.
 _STOP_ROUNDS = 500
 PROBE_SECONDS = 10.0
-_FATAL = f"importing it ended the process, or took longer than {PROBE_SECONDS:g} s; what it does belongs into run(task)"
 
 
 class _Child(msgspec.Struct, gc=False):
@@ -107,9 +109,12 @@ class ForkServer:
 
     def _hear_pool(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(
+            data, descriptors, flags, _ = socket.recv_fds(
                 self._control, _READ_BYTES, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
             )
+            if flags & socket.MSG_CTRUNC:  # this process may not have that many
+                _close_all(descriptors)
+                descriptors = [_NONE] * _DESCRIPTORS_OF_A_WORKER
             self._descriptors.extend(descriptors)
             orders = self._frames.feed(data)
         except (OSError, FrameError):
@@ -147,25 +152,34 @@ class ForkServer:
 
     def _fork(self, order: Fork) -> None:
         channel, recall = self._descriptors.popleft(), self._descriptors.popleft()
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(reading, False)
-        own_pid = os.getpid()
         # No signal may find the server's handlers in the child.
         old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD, signal.SIGINT})
         try:
-            pid = os.fork()
-            if pid == 0:
-                self._become_worker(order, (channel, recall, reading, writing), own_pid, old_mask)
+            pid = self._fork_worker(order, channel, recall, old_mask)
         except OSError as error:
-            os.close(reading)
             self._tell(Refused(order.worker, str(error)))
         else:
-            self._children[order.worker] = _Child(order.worker, pid, reading)
             self._tell(Forked(order.worker, pid))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
-            for descriptor in (channel, recall, writing):
-                os.close(descriptor)
+            _close_all((channel, recall))
+
+    def _fork_worker(self, order: Fork, channel: int, recall: int, mask: set[int | signal.Signals]) -> int:
+        if channel == _NONE:
+            _refuse(errno.EMFILE)
+        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            os.set_blocking(writing, True)
+            own_pid, pid = os.getpid(), os.fork()
+            if pid == 0:
+                self._become_worker(order, (channel, recall, reading, writing), own_pid, mask)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self._children[order.worker] = _Child(order.worker, pid, reading)
+        return pid
 
     def _become_worker(
         self, order: Fork, descriptors: tuple[int, int, int, int], server: int, mask: set[int | signal.Signals]
@@ -265,7 +279,17 @@ class ForkServer:
             self._close()
 
 
-def probe(files: Sequence[Path]) -> list[BrokenPlugin]:
+def _refuse(number: int) -> NoReturn:
+    raise OSError(number, os.strerror(number))
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        if descriptor != _NONE:
+            os.close(descriptor)
+
+
+def probe(files: Sequence[Path], seconds: float = PROBE_SECONDS) -> list[BrokenPlugin]:
     """Import plugin files in a child first, and return those that ended it or never came back.
 
     Files that are broken in ordinary ways are left to the registry, which reports them better.
@@ -273,15 +297,15 @@ def probe(files: Sequence[Path]) -> list[BrokenPlugin]:
     broken = []
     position = 0
     while position < len(files):
-        position += _probe_from(files[position:])
+        position += _probe_from(files[position:], seconds)
         if position < len(files):
-            path = str(files[position])
-            broken.append(BrokenPlugin(source=path, code="import_died", message=_FATAL))
+            message = f"importing it ended the process or took longer than {seconds:g} s; do that in run(task)"
+            broken.append(BrokenPlugin(source=str(files[position]), code="import_died", message=message))
             position += 1
     return broken
 
 
-def _probe_from(files: Sequence[Path]) -> int:
+def _probe_from(files: Sequence[Path], seconds: float) -> int:
     """Return how many of these files a child has imported, one after the other, before it died or hung."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -292,7 +316,7 @@ def _probe_from(files: Sequence[Path]) -> int:
         os._exit(0)
     os.close(writing)
     survived = 0
-    while survived < len(files) and select.select([reading], [], [], PROBE_SECONDS)[0] and os.read(reading, 1):
+    while survived < len(files) and select.select([reading], [], [], seconds)[0] and os.read(reading, 1):
         survived += 1
     os.close(reading)
     tree.end_below_me()

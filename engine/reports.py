@@ -13,6 +13,8 @@ from engine.states import Reason
 
 # What the outcome of a report says of an attempt that was asked to end; who asked knows why.
 INTERRUPTED = "Interrupted"
+# The kernel counts whole clock ticks for a limit of processor time and exactly for the record: they do not agree.
+_ALMOST = 0.75
 
 
 class Doom(StrEnum):
@@ -66,7 +68,7 @@ def from_death(assignment: Assignment, exited: Exited | None, detail: str = "") 
     usage = Usage(0.0, exited.cpu_seconds, exited.memory_bytes)
     number = exited.status & 0x7F
     limit = assignment.cpu_limit
-    if limit is not None and number in {signal.SIGKILL, signal.SIGXCPU} and exited.cpu_seconds >= limit:
+    if limit is not None and number in {signal.SIGKILL, signal.SIGXCPU} and exited.cpu_seconds >= _ALMOST * limit:
         message = f"it took more than {limit:g} s of processor time and did not end when asked"
         return Failed(assignment.task, assignment.attempt, Reason.CPU_LIMIT, message, usage=usage)
     return Broke(assignment.task, assignment.attempt, Reason.WORKER_LOST, _how(exited.status, number), usage)

@@ -7,6 +7,7 @@ report.
 
 import os
 import select
+import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from engine.attemptlog import AttemptLogs
 from engine.backend import Assignment
 from engine.clock import Clock, SystemClock
 from engine.errors import BackendError
-from engine.facts import Report
+from engine.facts import Failed, Report
 from engine.limits import Limits
 from engine.messages import Done, FrameError, Load, Returned, Said
 from engine.pool.crew import EXIT_SECONDS, Crew, Death
@@ -99,6 +100,8 @@ class Pool:
         self._warden = Warden(self._crew, grace_seconds)
         self._feed = Feed(self._crew, self._warden, self._clock)
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # `wake` may come from any thread at any time: the descriptor must not become another file's while it can.
+        weakref.finalize(self, os.close, self._bell)
         self._crew.watch(self._bell)
         self._reports: list[tuple[str, Report]] = []
         self._is_started = self._is_stopping = self._is_stopped = self._is_woken = False
@@ -161,7 +164,14 @@ class Pool:
     def dispatch(self, assignments: Sequence[Assignment]) -> None:
         """Begin these attempts; one whose worker is gone by now begins as soon as another has room."""
         self.counters.dispatched += len(assignments)
-        flights = [Flight(assignment, _JSON.encode(assignment.fields)) for assignment in assignments]
+        flights = []
+        for assignment in assignments:
+            try:
+                flights.append(Flight(assignment, _JSON.encode(assignment.fields)))
+            except (TypeError, ValueError, OverflowError) as error:
+                message = f"its fields are no JSON: {error}"
+                report = Failed(assignment.task, assignment.attempt, Reason.INVALID, message)
+                self._reports.append((assignment.run, report))
         if self._is_stopping:
             self._let_down(flights, Doom.STOP)
         else:
@@ -258,11 +268,20 @@ class Pool:
             for message in messages or ():
                 self._deal(lane, message)
         except FrameError as error:
-            lane.fault = f"the attempt wrote into what belongs to the worker: {error}"
-            self._crew.ignore(lane)
-            self._crew.end(lane, hard=True)
+            self._distrust(lane, error)
             return False
         return messages is not None
+
+    def _distrust(self, lane: Lane, error: FrameError) -> None:
+        """End a worker that says what no worker says; what it said before that counts."""
+        if lane.fault:
+            return
+        lane.fault = f"the attempt wrote into what belongs to the worker: {error}"
+        self._crew.ignore(lane)
+        self._crew.end(lane, hard=True)
+        with suppress(FrameError):
+            for message in error.before:
+                self._deal(lane, message)
 
     def _deal(self, lane: Lane, message: Done | Said | Returned) -> None:
         if isinstance(message, Returned):

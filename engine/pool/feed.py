@@ -65,7 +65,7 @@ class Feed:
         now = self._clock.ticks()
         batches: _Batches = {}
         for flight in flights:
-            if flight.assignment.isolation == "process" or not self._reserved:
+            if not self._reserved or flight.needs_process:
                 self.backlog.append(flight)
                 continue
             lane, flight.seconds = self._reserved.popleft()
@@ -103,9 +103,9 @@ class Feed:
         self._estimates[task_type] = seconds if known is None else known + _NEWEST_WEIGHT * (seconds - known)
 
     def _lane_for(self, flight: Flight) -> Lane | None:
-        if flight.assignment.isolation != "process":
-            return self._roomy_lane()
-        return self._crew.hire(is_fresh=True) if self._crew.can_fork() else None
+        if flight.needs_process:
+            return self._crew.hire(is_fresh=True) if self._crew.can_fork() else None
+        return self._roomy_lane()
 
     def _roomy_lane(self) -> Lane | None:
         """Return an idle worker, or else the one with the least to do if that is little enough."""

@@ -40,6 +40,12 @@ class Flight(msgspec.Struct):
     dropped: int = 0
 
     @property
+    def needs_process(self) -> bool:
+        """Tell whether it needs a process of its own: limits hold for one, and stay when the attempt has ended."""
+        asked = self.assignment
+        return asked.isolation == "process" or asked.memory_limit is not None or asked.cpu_limit is not None
+
+    @property
     def key(self) -> tuple[str, str, int]:
         """Return run, task and attempt."""
         return self.assignment.run, self.assignment.task, self.assignment.attempt

@@ -34,7 +34,8 @@ _SHORTEST_PAUSE_MS, _LONGEST_PAUSE_MS = 1, 50
 _THREAD_LOOKS = 10
 _THREAD_PAUSE_SECONDS = 0.005
 _LAST_READS = 32  # twice what a pipe can hold: more comes from a thread that never stops
-_CPU_GRACE_SECONDS = 2  # from SIGXCPU to SIGKILL
+_CHILD_OVER_CPU = 128 + signal.SIGXCPU  # as shells, and our plugins, write the death of a child by a signal
+_CPU_GRACE_SECONDS = 1  # from SIGXCPU to SIGKILL
 
 
 class Attempts(Protocol):
@@ -134,10 +135,14 @@ class Worker:
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
         if done.outcome == "Succeeded":
             return done
-        if dispatch.cpu_limit is not None and (self._is_over_cpu or _cpu_of_children() >= dispatch.cpu_limit):
+        if dispatch.cpu_limit is not None and self._was_over_cpu(dispatch.cpu_limit, done):
             message = f"it took more than {dispatch.cpu_limit:g} s of processor time"
             return msgspec.structs.replace(done, outcome="Failed", reason=Reason.CPU_LIMIT.value, message=message)
         return done
+
+    def _was_over_cpu(self, limit: float, done: Done) -> bool:
+        # The kernel counts whole clock ticks for the limit and exactly for the record: they do not agree.
+        return self._is_over_cpu or done.exit_code == _CHILD_OVER_CPU or _cpu_of_children() >= limit
 
     def _leaves_threads(self) -> bool:
         """Tell whether the attempt left threads running: nothing but the end of the process ends them."""
@@ -251,7 +256,7 @@ def _set_limits(dispatch: Dispatch) -> None:
     if dispatch.cpu_limit is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        soft = _at_most(max(1, math.ceil(usage.ru_utime + usage.ru_stime + dispatch.cpu_limit)), hard)
+        soft = _at_most(int(usage.ru_utime + usage.ru_stime) + max(1, math.ceil(dispatch.cpu_limit)), hard)
         resource.setrlimit(resource.RLIMIT_CPU, (soft, _at_most(soft + _CPU_GRACE_SECONDS, hard)))
 
 

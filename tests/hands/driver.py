@@ -3,6 +3,7 @@
 import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 from engine import tree
 from engine.backend import Assignment
@@ -51,7 +52,7 @@ class Driver:
     def assignment(self, do, **more):
         """Make one of what is named as in Assignment; the rest are fields of the task."""
         given = {name: more.pop(name) for name in Assignment.__struct_fields__ if name in more}
-        usual = {"run": self.run, "attempt": 1, "type": "act", "inputs": {}}
+        usual: dict[str, Any] = {"run": self.run, "attempt": 1, "type": "act", "inputs": {}}
         if "task" not in given:
             given["task"] = f"t{next(self._tasks)}"
         return Assignment(**(usual | given), fields={"do": do, "ledger": str(self.ledger_path)} | more)
@@ -67,6 +68,20 @@ class Driver:
     def report(self, key, seconds=20.0):
         """Wait for the report of one attempt."""
         return self._collect_until(lambda: self.reports.get(key), f"the report of {key}", seconds)
+
+    def teach(self):
+        """Have the backend learn that attempts of the type `quick` are quick, so that several stand in one line."""
+        self.all_reports([self.start("nothing", type="quick") for _ in range(20)])
+
+    def start_in_line(self, *assignments):
+        """Dispatch attempts of the type `quick` together to a backend of one worker: they stand in its line."""
+        for assignment in assignments:
+            assert assignment.type == "quick"
+            assert self.backend.reserve("quick", "worker")
+        return self.dispatch(*assignments)
+
+    def quick(self, do, **more):
+        return self.assignment(do, type="quick", **more)
 
     def all_reports(self, keys):
         return [self.report(key) for key in keys]

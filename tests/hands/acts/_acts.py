@@ -173,6 +173,20 @@ def grow_tree(task):
     return True
 
 
+def kill_its_group(task):
+    """Do what a script does that wants to end its children: `kill 0`."""
+    mark(task, "began")
+    subprocess.run(["sh", "-c", "kill -9 0"], check=False)
+    _wait_for(Path("/nowhere"))
+
+
+def stop_itself(task):
+    """Be stopped, as by Ctrl-Z: no signal but SIGKILL reaches it then."""
+    mark(task, "began")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    _wait_for(Path("/nowhere"))
+
+
 def leave_tree(task):
     """Leave children behind and succeed."""
     script = "setsid sleep 1000 & (sleep 1000 &) ; echo grown"
@@ -241,7 +255,7 @@ def close_everything(_task):
 
 
 def detach_streams(_task):
-    sys.stderr.detach()
+    sys.stderr.detach()  # type: ignore[union-attr]  # it is a TextIOWrapper
     sys.stdout = None
     return True
 
@@ -298,7 +312,7 @@ def burn_on(_task):
 
 def burn_in_child(_task):
     done = subprocess.run(["sh", "-c", "while :; do :; done"], check=False)
-    fail("the child was killed", exit_code=-done.returncode)
+    fail("the child was killed", exit_code=128 - done.returncode)
 
 
 def list_modules(task):
