@@ -9,6 +9,7 @@ from tests.rules.source import Source, scopes, sources
 # "module:function" -> why this guard may catch everything, and where what it caught is recorded.
 GUARDS: dict[str, str] = {
     "engine.executor:Executor._loop": "the loop that owns every run: it stops the process rather than guess",
+    "engine.forkserver:ForkServer._become_worker": "the child never comes back into the server: traceback in its log",
     "engine.registry.plugin:_guarded": "a plugin file may raise anything at import: it is listed as broken",
     "engine.runner.payload:_encode_as_it_is": "asks what plugins made whether it is equal: an error is a no",
     "engine.runner:Runner.run": "calls the plugin: what it raises is the failure of the attempt, with its traceback",
