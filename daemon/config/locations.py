@@ -22,8 +22,10 @@ def find_file(environ: Mapping[str, str], folder: Path) -> Path | None:
     named = environ.get("DROPMILL_CONFIG")
     if named:
         return absolute(named, folder)
-    usual = (folder / "etc" / "dropmill.toml", user_file(environ), SYSTEM_FILE)
-    return next((file for file in usual if _is_there(file)), None)
+    here = folder / "etc" / "dropmill.toml"
+    if os.path.lexists(here):  # where we may not look, as after `sudo -u`, there is nothing for us
+        return here
+    return next((file for file in (user_file(environ), SYSTEM_FILE) if _is_there(file)), None)
 
 
 def user_file(environ: Mapping[str, str]) -> Path:

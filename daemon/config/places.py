@@ -101,6 +101,7 @@ class _Scan:
         self._at += 1
         self._skip(_GAP)
         while self._text[self._at] != closing:
+            before = self._at
             if closing == "]":
                 self._note((*key, number), self._at)
                 self._read_value((*key, number))
@@ -111,4 +112,6 @@ class _Scan:
             if self._text[self._at] == ",":
                 self._at += 1
                 self._skip(_GAP)
+            if self._at == before:
+                raise ValueError(before)
         self._at += 1

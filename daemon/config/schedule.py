@@ -64,7 +64,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         Moment | None,
         Meta(
             description="Not due before this moment, or the beginning of this day.",
-            examples=["2027-01-01T00:00:00Z"],
+            examples=["2026-12-01"],
         ),
     ] = None
     end: Annotated[

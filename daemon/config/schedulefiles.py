@@ -3,6 +3,7 @@
 A file of ours says so in its first line, with a digest of the rest: once it was changed by hand it is no longer ours.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -38,7 +39,7 @@ def add_schedule(config: Config, table: Mapping[str, Any]) -> Path:
     folder = config.loaded.folder / SCHEDULES_FOLDER
     file = folder / f"{schedule.name}.toml"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         _write_new(file, _text(schedule.name, table))
     except FileExistsError:
         hint = "Give the schedule another name, or move that file away"
@@ -106,6 +107,13 @@ def _is_ours(file: Path, name: str) -> bool:
 
 def _digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "schedules.d is not a folder") from error
 
 
 def _write_new(file: Path, text: str) -> None:

@@ -42,7 +42,8 @@ def gather(path: Path | None, folder: Path) -> Draft:
         main = File(str(path))
         try:
             text = read_text(path)
-            draft = Draft(msgspec.structs.replace(main, places=_places(text)), parse(text))
+            tree = parse(text)
+            draft = Draft(msgspec.structs.replace(main, places=_places(text)), tree)
         except FileFaultError as fault:
             draft = Draft(main)
             draft.complain_of_file(main, fault.code, fault.message, fault.hint, place=fault.place)
@@ -103,6 +104,8 @@ def _schedule_files(draft: Draft, folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
+        if isinstance(error, NotADirectoryError) and not folder.exists():
+            return []  # it is the main file's folder that is none
         message = f"the folder {folder} cannot be read: {(error.strerror or str(error)).lower()}"
         draft.complain_of_file(File(""), "unreadable_file", message, place=None)
         return []
