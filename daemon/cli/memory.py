@@ -5,17 +5,18 @@ Finds the run a person means, and tells whether anybody runs it now. Called by `
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.cli.output import Output
 from daemon.config import Config
 from daemon.ownership import owner_of
 from daemon.whereabouts import database_file, database_url, values_folder
-from engine.errors import InputError
-from engine.history import History
+from engine.errors import InputError, RunUnknownError
 from engine.states import ENDED, State
-from engine.values import Values
-from engine.views import RunView
+
+if TYPE_CHECKING:
+    from engine.history import History
+    from engine.views import RunView
 
 LAST = "last"
 _WIDE = 110
@@ -29,8 +30,11 @@ def is_there(config: Config) -> bool:
 
 
 @contextlib.contextmanager
-def opened(config: Config) -> Iterator[History]:
+def opened(config: Config) -> "Iterator[History]":
     """Open the history of these settings; nothing is made where there is none."""
+    from engine.history import History
+    from engine.values import Values
+
     history = History(database_url(config), values=Values(values_folder(config)))
     try:
         yield history
@@ -38,7 +42,13 @@ def opened(config: Config) -> Iterator[History]:
         history.close()
 
 
-def find(history: History, name: str) -> str:
+def expect(config: Config, name: str) -> None:
+    """Raise what `find` and `history` would raise, without asking them, where nothing is remembered yet."""
+    if not is_there(config):
+        raise _nothing_yet() if name == LAST else RunUnknownError(name)
+
+
+def find(history: "History", name: str) -> str:
     """Return what `history` knows a run by: the id of the newest for `last`, else the name as given.
 
     Raises InputError where `last` is asked for and there is no run yet.
@@ -47,8 +57,7 @@ def find(history: History, name: str) -> str:
         return name
     newest = history.runs(limit=1)
     if not newest:
-        message = "no run is recorded yet; `dropmill run FILE` makes one"
-        raise InputError(message)
+        raise _nothing_yet()
     return newest[0].id
 
 
@@ -60,7 +69,7 @@ def is_owned(config: Config) -> bool:
     return owner_of(config.paths.state) is not None
 
 
-def has_ended(run: RunView) -> bool:
+def has_ended(run: "RunView") -> bool:
     """Tell whether a run has."""
     return State(run.state) in ENDED
 
@@ -74,3 +83,7 @@ def trigger_of(trigger: Mapping[str, Any]) -> str:
     """Write a trigger for a person: its type, and the schedule, file or run that it was."""
     detail = next((trigger[key] for key in ("name", "file", "path", "run", "user") if trigger.get(key)), "")
     return f"{trigger.get('type', '?')} {detail}".rstrip()
+
+
+def _nothing_yet() -> InputError:
+    return InputError("no run is recorded yet; `dropmill run FILE` makes one")

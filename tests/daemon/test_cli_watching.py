@@ -1,4 +1,4 @@
-"""A run as it is watched: what is known of it, the picture on a terminal, the lines in a pipe, the signals meanwhile."""
+"""A run as it is watched: what is known of it, the picture on a terminal, the lines in a pipe, signals meanwhile."""
 
 import io
 import os
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from daemon.cli.output import Output
 from daemon.cli.text import plain
-from daemon.cli.watching.following import Died, Signals, SilentView, follow
+from daemon.cli.watching.following import Died, Heard, Signals, SilentView, follow
 from daemon.cli.watching.frame import Frame
 from daemon.cli.watching.lines import LineView
 from daemon.cli.watching.progress import Change, Progress, changes
-from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, Skip, Start, WaitUntil, WindDown
+from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, Order, RetryAt, Skip, Start, WaitUntil, WindDown
 from engine.states import ENDED, MOVES, Reason, State
 
 NOW = 1_800_000_000.0
@@ -37,7 +37,7 @@ def change(number, state, at=NOW, **more):
 
 
 def test_orders_are_read_as_changes_and_what_changes_no_state_is_left_out():
-    orders = [
+    orders: list[Order] = [
         Begin(None),
         Start("a", 1, {}, {}),
         RetryAt("a", 1, NOW + 5, Reason.ERROR, "no"),
@@ -190,6 +190,10 @@ def test_of_a_large_run_a_pipe_gets_what_went_wrong_only():
     ]
 
 
+def queue() -> Heard:
+    return SimpleQueue()
+
+
 class RecordingView(SilentView):
     def __init__(self):
         self.notes, self.taken = [], []
@@ -205,7 +209,7 @@ ENDING = [Change(None, State.CANCELLED, NOW, reason="user")]
 
 
 def test_following_ends_with_the_run_and_takes_in_what_came_together():
-    heard, view = SimpleQueue(), RecordingView()
+    heard, view = queue(), RecordingView()
     heard.put([Change(None, State.RUNNING, NOW)])
     heard.put(iter([change(0, "RUNNING"), change(0, "COMPLETED")]))
     heard.put([Change(None, State.COMPLETED, NOW)])
@@ -216,7 +220,7 @@ def test_following_ends_with_the_run_and_takes_in_what_came_together():
 
 
 def test_the_first_signal_asks_for_a_cancel_and_the_run_may_end_by_it():
-    heard, view = SimpleQueue(), RecordingView()
+    heard, view = queue(), RecordingView()
     with Signals() as signals:
         signals.into(heard)
         signal.raise_signal(signal.SIGINT)
@@ -226,7 +230,7 @@ def test_the_first_signal_asks_for_a_cancel_and_the_run_may_end_by_it():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_signal_cuts_the_following_short(number):
-    heard, asked = SimpleQueue(), []
+    heard, asked = queue(), []
     with Signals() as signals:
         signals.into(heard)
         signal.raise_signal(number)
@@ -236,7 +240,7 @@ def test_the_second_signal_cuts_the_following_short(number):
 
 
 def test_a_signal_wakes_who_waits_for_the_run():
-    heard, pid = SimpleQueue(), os.getpid()
+    heard, pid = queue(), os.getpid()
     view = SilentView()
     view.patience = 1000.0
     with Signals() as signals:
@@ -262,7 +266,7 @@ def test_a_signal_that_was_ignored_stays_ignored():
 
 
 def test_whoever_follows_hears_of_the_death_of_who_runs():
-    heard = SimpleQueue()
+    heard = queue()
     heard.put(Died(OSError("disk gone")))
     with pytest.raises(OSError, match="disk gone"):
         follow(heard, progress_of(1), SilentView(), lambda: None)

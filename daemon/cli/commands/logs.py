@@ -29,6 +29,7 @@ def command(call: Invocation, *, run: str, task: str | None, follow: bool, attem
 
     if attempt is not None and task is None:
         raise click.UsageError("--attempt needs a TASK")
+    memory.expect(call.config, run)
     with memory.opened(call.config) as history:
         found = history.run(memory.find(history, run))
         if task is None:

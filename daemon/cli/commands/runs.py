@@ -46,15 +46,12 @@ def command(  # noqa: PLR0913 -- one argument for each option
 
     now = wall()
     was_owned = memory.is_owned(call.config)
-    with memory.opened(call.config) as history:
-        found = history.runs(
-            state=state,
-            workflow=workflow,
-            trigger=trigger,
-            since=None if since is None else _moment(since, now),
-            before=None if before is None else history.run(memory.find(history, before)).id,
-            limit=limit,
-        )
+    first = None if since is None else _moment(since, now)
+    found: list[RunView] = []
+    if memory.is_there(call.config):
+        with memory.opened(call.config) as history:
+            last = None if before is None else history.run(memory.find(history, before)).id
+            found = history.runs(state=state, workflow=workflow, trigger=trigger, since=first, before=last, limit=limit)
     if as_json:
         call.out.json(found)
         return

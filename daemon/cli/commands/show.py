@@ -29,6 +29,7 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
     from daemon.cli import memory
 
     was_owned = memory.is_owned(call.config)
+    memory.expect(call.config, run)
     with memory.opened(call.config) as history:
         found = history.run(memory.find(history, run))
         happened = history.events(found.id) if events else []

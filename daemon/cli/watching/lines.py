@@ -66,13 +66,14 @@ class LineView:
         after = f" after {took(task.seconds(change.at))}" if task.started_at is not None else ""
         sentence = why(change.reason, change.message)
         because = f": {sentence}" if sentence else ""
+        pause = took((change.until or change.at) - change.at)
         match change.state:
             case State.RUNNING:
                 return f"{change.task} started{again}"
             case State.RETRYING:
-                return f"{change.task} failed{again}, next attempt in {took((change.until or change.at) - change.at)}{because}"
+                return f"{change.task} failed{again}, next attempt in {pause}{because}"
             case State.WAITING:
-                return f"{change.task} waits, goes on in {took((change.until or change.at) - change.at)}"
+                return f"{change.task} waits, goes on in {pause}"
             case State.PENDING:
                 return ""
             case _:

@@ -80,9 +80,9 @@ class Progress:
         if change.state is State.RUNNING and task.started_at is None:
             task.started_at = change.at
         task.ended_at = change.at if change.state in ENDED else None
-        group = self._group(change.state)
-        if group is not None:
-            group[task.id] = task
+        joined = self._group(change.state)
+        if joined is not None:
+            joined[task.id] = task
 
     @property
     def has_ended(self) -> bool:
