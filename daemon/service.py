@@ -1,0 +1,242 @@
+"""The composition root of the daemon: builds the parts, starts them in order, waits, stops them in reverse.
+
+Signals and the death of a part are flags that the loop here acts on. What a part does is its own business.
+"""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from loguru import logger
+
+from daemon import log
+from daemon.assembly import Assembly
+from daemon.config import Config, load
+from daemon.exits import Exit, exit_of
+from daemon.ready import Notifier, Watchdog
+from daemon.recovery import Recovery
+from daemon.signals import Signals
+from daemon.troubles import Troubles, shortages
+from engine.clock import ticks
+from engine.errors import ConfigInvalidError, DropmillError
+from engine.facts import Begin, Finish, Order
+
+_LOOK_SECONDS = 2.0
+_PULSE_SECONDS = 15.0
+_STOP_LOOK_SECONDS = 0.05
+_START_SECONDS = 60.0
+_PROGRESS_RUNS = 500
+
+
+class Part(Protocol):
+    """What the service starts and stops; both are harmless twice."""
+
+    def start(self) -> None:
+        """Return when it runs."""
+        ...
+
+    def stop(self) -> None:
+        """Return when it has stopped; it takes nothing new from the first moment on."""
+        ...
+
+    @property
+    def pulse(self) -> int:
+        """A number that changes at least every few seconds while it works."""
+        ...
+
+
+Making = Callable[[Assembly], Part]
+
+
+class Service:
+    """Run the daemon on one configuration until it is told to stop; `run` returns the exit status.
+
+    `makings` build the parts that stand on the engine, in the order in which they start; `banner` says what is there.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        environ: Mapping[str, str],
+        *,
+        makings: Mapping[str, Making],
+        banner: Callable[[Config], None] = lambda _config: None,
+    ) -> None:
+        """Keep what is needed to start; nothing is read or touched yet."""
+        self._path, self._environ, self._makings, self._banner = path, environ, dict(makings), banner
+        self._notifier = Notifier(environ)
+        self._parts: dict[str, Part] = {}
+        self._failure: BaseException | None = None
+        self._log: log.Log | None = None
+        self.troubles = Troubles()
+        self.broken: ConfigInvalidError | None = None
+
+    def run(self) -> int:
+        """Start, serve and stop; return the exit status."""
+        signals = Signals()
+        try:
+            config = load(self._path, self._environ)
+            self._serve(config, signals)
+        except DropmillError as error:
+            self._failure = self._failure or error
+        finally:
+            signals.restore()
+            self._say_last_words()
+        if self._failure is None:
+            return Exit.STOPPED
+        return exit_of(self._failure)
+
+    def _say_last_words(self) -> None:
+        """Name what ended the daemon, in the log or, where there is none yet, on standard error."""
+        if self._failure is not None:
+            self._notifier.stopping(f"failed: {self._failure}")
+            if self._log is None:
+                print(f"dropmill: {self._failure}", file=sys.stderr)  # noqa: T201 -- there is no log yet
+            else:
+                logger.error("the daemon ends: {}", self._failure)
+        if self._log is not None:
+            self._log.close()
+
+    def _serve(self, config: Config, signals: Signals) -> None:
+        def note_death(error: BaseException) -> None:
+            self._failure = error
+            signals.wake()
+
+        assembly = Assembly(config, kind="daemon", listeners=[self._listen], on_death=note_death)
+        try:
+            self._start(config, assembly)
+            self._notifier.ready(self._status(assembly))
+            self._banner(config)
+            self._wait(config, assembly, signals)
+        finally:
+            self._stop(config, assembly, signals)
+
+    def _start(self, config: Config, assembly: Assembly) -> None:
+        """Recover before anything new is accepted, and be ready only when all of it is done."""
+        self._log = log.configure(
+            config.log, config.paths.logs, to_terminal=True, secrets=tuple(assembly.ambience.secrets.values())
+        )
+        assembly.open()
+        self._notifier.extend(_START_SECONDS)
+        assembly.start_workers()
+        self._recover(config, assembly)
+        assembly.executor.start()
+        for name, make in self._makings.items():
+            self._parts[name] = make(assembly)
+            self._parts[name].start()
+
+    def _recover(self, config: Config, assembly: Assembly) -> None:
+        recovery = Recovery(
+            assembly.executor,
+            values=assembly.values,
+            limits=config.limits,
+            ambience=assembly.ambience,
+            progress=self._note_progress,
+        )
+        report = recovery.take_up(assembly.history.open_runs())
+        if report.runs:
+            logger.info("took up {} runs; {} attempts were lost with the last life", report.runs, report.lost_attempts)
+        for run, why in report.refused:
+            logger.error("run {} cannot be taken up: {}", run, why)
+
+    def _note_progress(self, done: int, total: int) -> None:
+        if done % _PROGRESS_RUNS == 0:
+            self._notifier.extend(_START_SECONDS)
+            self._notifier.status(f"recovering: {done} of {total} runs")
+
+    def _wait(self, config: Config, assembly: Assembly, signals: Signals) -> None:
+        """Feed the watchdog, look after the machine, and act on flags until it is time to stop."""
+        watchdog = Watchdog(self._notifier, self._pulses(assembly), self._environ)
+        pause = min(_LOOK_SECONDS, watchdog.interval or _LOOK_SECONDS)
+        next_ping = 0.0
+        reloads, seen = signals.reloads, _stamps(config)
+        while not signals.stops and self._failure is None:
+            signals.wait(pause)
+            now = ticks()
+            if now >= next_ping:
+                stuck = watchdog.look()
+                self.troubles.note("stuck", f"no sign of life from {', '.join(stuck)}" if stuck else "")
+                next_ping = now + (watchdog.interval or _PULSE_SECONDS)
+                self._notifier.status(self._status(assembly))
+                self.troubles.note_all(shortages(config.paths.state))
+            stamps = _stamps(config)
+            if signals.reloads != reloads or stamps != seen:
+                reloads, seen = signals.reloads, stamps
+                config = self._reload(config)
+
+    def _pulses(self, assembly: Assembly) -> dict[str, Callable[[], int]]:
+        pulses: dict[str, Callable[[], int]] = {"executor": lambda: assembly.executor.turns}
+        for name, part in self._parts.items():
+            pulses[name] = partial(getattr, part, "pulse")
+        return pulses
+
+    def _reload(self, config: Config) -> Config:
+        """Read the configuration again; a broken one leaves the settings in force and is said once."""
+        self._notifier.reloading(ticks())
+        try:
+            fresh = load(self._path, self._environ)
+        except ConfigInvalidError as error:
+            self.broken = error
+            self.troubles.note("configuration", f"the changed configuration is not used: {error}")
+            self._notifier.ready("the configuration on disk is broken; the former one is in force")
+            return config
+        self.broken = None
+        self.troubles.note("configuration", "")
+        for part in self._parts.values():
+            reload = getattr(part, "reload", None)
+            if reload is not None:
+                reload(fresh)
+        logger.info("the configuration was read again; {}", _needs_restart(config, fresh))
+        self._notifier.ready("the configuration was read again")
+        return fresh
+
+    def _status(self, assembly: Assembly) -> str:
+        return "; ".join([f"{assembly.executor.live} live runs", *self.troubles.sentences()])
+
+    def _listen(self, run: str, orders: Sequence[Order], _now: float) -> None:
+        for order in orders:
+            if isinstance(order, Begin):
+                logger.info("run {} begins", run)
+            elif isinstance(order, Finish):
+                logger.info("run {} ended {}{}", run, order.state, f": {order.message}" if order.message else "")
+
+    def _stop(self, config: Config, assembly: Assembly, signals: Signals) -> None:
+        """Close the sources, give what runs its grace, then end it; a second signal takes the grace away."""
+        self._notifier.stopping(f"stopping: what runs gets {config.executor.grace:g} s")
+        self._notifier.extend(config.executor.grace + _START_SECONDS)
+        for part in reversed(self._parts.values()):
+            part.stop()
+        grace = 0.0 if self._failure is not None else config.executor.grace
+        asked = signals.stops
+        end = threading.Thread(target=assembly.stop, args=(grace,), name="stop")
+        end.start()
+        while end.is_alive():
+            signals.wait(_STOP_LOOK_SECONDS)
+            if signals.stops > max(asked, 1):
+                assembly.executor.stop(0.0)
+            end.join(0)
+
+
+def _stamps(config: Config) -> tuple[tuple[str, int, int], ...]:
+    """Return what shows that a file of the configuration has changed."""
+    found = []
+    for path in config.loaded.watched:
+        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+            with contextlib.suppress(OSError):
+                status = file.stat()
+                found.append((str(file), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _needs_restart(old: Config, new: Config) -> str:
+    """Name the changed sections that count only after a restart."""
+    later = [
+        name
+        for name in ("paths", "executor", "limits", "api", "history", "log", "secrets", "plugins")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    return f"changes to {', '.join(later)} count after a restart" if later else "all changes are in force"

@@ -1,0 +1,53 @@
+"""What is wrong at the moment, each said once when it begins and once when it is over.
+
+`service` notes what it sees; `status`, `doctor` and systemd's status line show it.
+"""
+
+import resource
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from loguru import logger
+
+_FREE_BYTES = 200 * 1024 * 1024
+_FREE_DESCRIPTORS = 64
+
+
+class Troubles:
+    """Keep the troubles that last, by what they are about."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._lasting: dict[str, str] = {}
+
+    def note(self, what: str, sentence: str) -> None:
+        """Take down a trouble, or with an empty sentence that it is over; log the change."""
+        before = self._lasting.get(what)
+        if sentence:
+            self._lasting[what] = sentence
+            if before is None:
+                logger.warning("{}", sentence)
+        elif before is not None:
+            del self._lasting[what]
+            logger.info("over: {}", before)
+
+    def note_all(self, found: Mapping[str, str]) -> None:
+        """Take down several at once."""
+        for what, sentence in found.items():
+            self.note(what, sentence)
+
+    def sentences(self) -> list[str]:
+        """Return what lasts, a sentence each."""
+        return list(self._lasting.values())
+
+
+def shortages(state: Path) -> dict[str, str]:
+    """Look at free disk space and free file descriptors; an empty sentence says that there is enough."""
+    free = shutil.disk_usage(state).free
+    used = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return {
+        "disk": f"only {free // 2**20} MiB are free where {state} is" if free < _FREE_BYTES else "",
+        "descriptors": f"{used} of {limit} file descriptors are in use" if limit - used < _FREE_DESCRIPTORS else "",
+    }
