@@ -116,12 +116,12 @@ class Log:
         )
         self._endings = [partial(logger.remove, number), intercept(level)]
 
-    def close(self) -> None:
-        """Write what is waiting, for at most two seconds an outlet, and let go; harmless twice."""
+    def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Write what is waiting, let go, and give up on an outlet that stands still so long; harmless twice."""
         while self._endings:
             self._endings.pop()()
         for outlet, _ in self._outlets:
-            outlet.stop(_CLOSE_SECONDS)
+            outlet.stop(seconds)
 
     def _take(self, message: "Message") -> None:
         record, clean = message.record, self._cleaner

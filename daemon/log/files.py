@@ -58,6 +58,7 @@ class LogFile:
         self._path, self._settings, self._inner, self._clock = path, settings, inner, clock
         self._is_open = False
         self._is_torn = False
+        self._file: TextIO | None = None
         stem, ending = os.path.splitext(path.name)  # noqa: PTH122 -- as loguru does it
         self._old = re.compile(re.escape(stem) + _MOMENT + re.escape(ending) + r"(\.(gz|bz2|xz))?")
 
@@ -77,9 +78,16 @@ class LogFile:
             raise
 
     def close(self) -> None:
-        """Close the file; harmless twice."""
+        """Close the file; harmless twice.
+
+        Raises OSError when what is buffered cannot be written; it is closed all the same.
+        """
         self._is_open = False
-        self._inner.remove()
+        try:
+            self._inner.remove()
+        finally:
+            if self._file is not None:  # loguru leaves it open where writing the rest of it fails
+                self._file.close()
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -105,6 +113,7 @@ class LogFile:
 
     def _is_full(self, message: "Message", file: TextIO) -> bool:
         """Tell whether this line begins a new file: too much is in the old one, or its time of day has come."""
+        self._file = file
         now = os.fstat(file.fileno())
         if not now.st_size:
             return False
