@@ -17,7 +17,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cel": ("engine.expressions",),
     "click": ("daemon.cli",),
     "jmespath": ("plugins._parts.lists",),
-    "jsonschema_rs": ("engine.loader", "engine.registry"),
+    "jsonschema_rs": ("engine.registry", "engine.schemas"),
     "loguru": ("engine.executor", "daemon"),
     "msgspec": ("engine", "daemon", "plugins"),
     "requests": ("plugins", "daemon.notify"),
