@@ -13,14 +13,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import inspect
 
-from daemon.calendar.moments import MICROSECONDS, parse_duration, written_duration
 from daemon.config.draft import FromEnvironment
 from daemon.config.sizes import LARGEST, parse_size
+from engine import durations
 
 V = TypeVar("V")
 Resolve: TypeAlias = Callable[[str], Path]
 
-LONGEST = 36_500 * 86_400  # seconds: a hundred years, as the calendar has it; more overflows the timers of the system
 _DEEPEST = 64  # as deep as a document may be
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
@@ -113,24 +112,23 @@ def _first_that_fits(kind: inspect.UnionType, raw: object, resolve: Resolve) -> 
 
 
 def _number(kind: inspect.IntType | inspect.FloatType, unit: str | None, raw: object) -> int | float:
-    value, largest = raw, LARGEST
+    value = raw
     if unit == "seconds":
-        microseconds, largest = parse_duration(raw), LONGEST
-        value = None if microseconds is None else microseconds / MICROSECONDS
+        value = _read(durations.parse, raw)
     elif unit == "bytes" and isinstance(raw, str):
-        value = _size(raw)
+        value = _read(parse_size, raw)
     allowed = int | float if isinstance(kind, inspect.FloatType) else int
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise WrongError
     low = -LARGEST - 1 if kind.ge is None else kind.ge
-    high = largest if kind.le is None else min(kind.le, largest)
+    high = LARGEST if kind.le is None else kind.le
     is_right = low <= value <= high and (kind.gt is None or value > kind.gt)
     return _if(is_right, float(value) if isinstance(kind, inspect.FloatType) else value)
 
 
-def _size(text: str) -> int:
+def _read(parse: Callable[[Any], V], raw: object) -> V:
     try:
-        return parse_size(text)
+        return parse(raw)
     except ValueError:
         raise WrongError from None
 
@@ -142,8 +140,7 @@ def _as_text(unit: str | None, raw: object) -> object:
     if unit == "span" and isinstance(raw, list) and len(raw) == 2:  # noqa: PLR2004 -- from and to
         return "/".join(_text(_as_text("moment", end)) for end in raw)
     if unit == "period" and isinstance(raw, int | float) and not isinstance(raw, bool):
-        microseconds = parse_duration(raw)
-        return raw if microseconds is None else written_duration(microseconds)
+        return durations.text(_read(durations.parse, raw))
     return raw
 
 

@@ -1,6 +1,6 @@
 """Byte sizes as people write them: text to number, and back again.
 
-Called by `reader` (text to number) and by whatever prints settings. Durations are `daemon.calendar.moments`.
+Called by `reader` (text to number) and by whatever prints settings. Durations are `engine.durations`.
 """
 
 import re

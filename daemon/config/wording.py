@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import inspect
 
-from daemon.calendar.moments import MICROSECONDS, written_duration
 from daemon.config.draft import FromEnvironment
 from daemon.config.leaves import bare, choices
 from daemon.config.sizes import LARGEST, format_size
+from engine import durations
 from engine.problems import quoted
 
 PROBLEMS: dict[str, str] = {
@@ -92,14 +92,14 @@ def _bounds(kind: inspect.IntType | inspect.FloatType, unit: str | None) -> str:
 def _number(value: float | None, unit: str | None) -> str:
     number = value or 0
     if unit == "seconds" and number:
-        return written_duration(round(number * MICROSECONDS))
+        return durations.text(number)
     return format_size(int(number)) if unit == "bytes" else f"{number:g}"
 
 
 def written(value: Any, unit: str | None = None) -> str:
     """Write a value as it would stand in the file: `"30s"`, `["a", "b"]`, `{day = "yesterday"}`."""
     if unit == "seconds":
-        return f'"{written_duration(round(value * MICROSECONDS))}"'
+        return f'"{durations.text(value)}"'
     if unit == "bytes":
         return f'"{format_size(value)}"'
     if isinstance(value, bool):

@@ -22,7 +22,6 @@ MIB = 2**20
         ("executor", 'grace = "250ms"', 0.25),
         ("executor", 'grace = "1h30m"', 5400.0),
         ("executor", 'grace = "2d"', 172_800.0),
-        ("executor", 'grace = "12.5"', 12.5),
         ("executor", "recycle_memory = 4096", 4096),
         ("executor", 'recycle_memory = "64KiB"', 65_536),
         ("executor", 'recycle_memory = "1.5 GB"', 1_500_000_000),
