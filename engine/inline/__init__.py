@@ -195,7 +195,7 @@ class Inline:
         self._waiting.extend(assignments)
         self._hand_out()
 
-    def kill(self, run: str, task: str, attempt: int, reason: Reason) -> None:  # noqa: ARG002 -- it is the same for all
+    def kill(self, run: str, task: str, attempt: int, reason: Reason) -> None:  # noqa: ARG002 -- every reason ends it alike
         """End this attempt; an unknown one has ended already."""
         key = (run, task, attempt)
         for assignment in self._waiting:

@@ -177,7 +177,7 @@ class Pool:
         else:
             self._feed.hand_out(flights)
 
-    def kill(self, run: str, task: str, attempt: int, reason: Reason) -> None:  # noqa: ARG002 -- it is the same for all
+    def kill(self, run: str, task: str, attempt: int, reason: Reason) -> None:  # noqa: ARG002 -- every reason ends it alike
         """End this attempt; an unknown one has ended already, and its report came or comes."""
         key = (run, task, attempt)
         for flight in self._feed.backlog:

@@ -45,7 +45,7 @@ def give_many(task):
 
 
 def refuse(_task):
-    logging.error("the milk is sour")  # noqa: LOG015 -- as plugins do
+    logging.error("the milk is sour")  # noqa: LOG015 -- plugins do so
     return False
 
 
@@ -78,7 +78,7 @@ def come_again(task):
 
 def speak(task):
     print("printed", task["words"])
-    logging.info("logged %s", task["words"])  # noqa: LOG015 -- as plugins do
+    logging.info("logged %s", task["words"])  # noqa: LOG015 -- plugins do so
     print("to stderr", file=sys.stderr)
     print("no newline", end="")
     return True
@@ -89,7 +89,7 @@ def speak_in_all_ways(task):
     print("1 print")
     os.write(1, b"2 os.write\n")
     subprocess.run(["echo", "3 child"], check=True)
-    logging.warning("4 logging")  # noqa: LOG015 -- as plugins do
+    logging.warning("4 logging")  # noqa: LOG015 -- plugins do so
     sys.stdout.buffer.write(b"5 buffer\n")
     sys.stdout.flush()
     subprocess.run(["sh", "-c", "echo 6 child stderr >&2"], check=True)
@@ -255,7 +255,7 @@ def close_everything(_task):
 
 
 def detach_streams(_task):
-    sys.stderr.detach()  # type: ignore[union-attr]  # it is a TextIOWrapper
+    sys.stderr.detach()  # type: ignore[union-attr]  # really a TextIOWrapper
     sys.stdout = None
     return True
 

@@ -1,6 +1,6 @@
 """Do something: see `_acts`."""
 
-from _acts import run  # type: ignore[import-not-found]  # it stands beside this file in the plugin folder
+from _acts import run  # type: ignore[import-not-found]  # stands beside this file in the plugin folder
 
 TASK_TYPE = "act"
 REQUIRED_FIELDS = ["do"]
