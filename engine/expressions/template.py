@@ -138,7 +138,7 @@ def scan(value: Any, limits: Limits = _LIMITS) -> tuple[Template | None, list[Ex
 def holds(value: Any) -> bool:
     """Tell whether there is a mark anywhere, keys included: asked of every field of every task, and mostly no."""
     if isinstance(value, dict):
-        for key, item in value.items():  # noqa: SIM110 -- a generator takes twice as long for few fields
+        for key, item in value.items():  # noqa: SIM110 -- generators take twice as long for few fields
             if _MARK in key or (_MARK in item if type(item) is str else holds(item)):
                 return True
         return False

@@ -12,7 +12,6 @@ from engine.model import Param
 from engine.problems import escape, meant, pointer, quoted
 
 # Draft 2020-12, without references (`schemas` says why): a misspelt one would be passed over in silence.
-# fmt: off
 _KEYWORDS = frozenset({
     "type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum",
     "maxLength", "minLength", "pattern", "format", "items", "prefixItems", "contains", "maxContains",
@@ -21,8 +20,7 @@ _KEYWORDS = frozenset({
     "required", "dependentRequired", "dependentSchemas", "allOf", "anyOf", "oneOf", "not", "if", "then", "else",
     "title", "$comment", "$schema", "examples", "deprecated", "readOnly", "writeOnly", "contentEncoding",
     "contentMediaType", "contentSchema",
-})
-# fmt: on
+})  # fmt: skip
 _OURS = ("default", "description")
 
 

@@ -9,9 +9,9 @@ from tests.rules.source import Source, floors, is_in, sources
 # Standard modules that compute and do nothing else. A new one goes here only if it opens, starts and reads nothing.
 COMPUTING = {
     "__future__", "abc", "ast", "base64", "bisect", "calendar", "codecs", "collections", "contextlib", "copy",
-    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "gc", "graphlib", "hashlib", "heapq",
-    "hmac", "itertools", "json", "keyword", "math", "numbers", "operator", "random", "re", "statistics", "string",
-    "struct", "textwrap", "types", "typing", "unicodedata", "zlib",
+    "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools", "gc", "graphlib", "hashlib",
+    "heapq", "hmac", "itertools", "json", "keyword", "math", "numbers", "operator", "random", "re", "statistics",
+    "string", "struct", "textwrap", "types", "typing", "unicodedata", "zlib",
 }  # fmt: skip
 # Libraries of others that compute and do nothing else.
 COMPUTING_LIBRARIES = {"cel", "jmespath", "jsonschema_rs", "msgspec"}
