@@ -12,8 +12,9 @@ from daemon.cli.text import Piece, Styled
 from engine.model import Task
 from engine.plan import Plan
 
-_TASKS_SHOWN = 12
+_LINES_SHOWN = 90
 _LAYERS_SHOWN = 30
+_FEWEST_SHOWN = 2
 _DEPENDENCIES_SHOWN = 4
 _PATH_SHOWN = 8
 _LONGEST_NAME = 40
@@ -34,9 +35,10 @@ def tree(plan: Plan, *, is_short: bool) -> Iterator[Line]:
     types = max(len(task.type) for task in plan.workflow.tasks)
     shown = _LAYERS_SHOWN if is_short and len(layers) > _LAYERS_SHOWN + 1 else len(layers)
     on_path = set(path)
+    most = max(_FEWEST_SHOWN, _LINES_SHOWN // shown) if is_short else widest
     for number, layer in enumerate(layers[:shown], start=1):
         yield [Styled(f"layer {number}", "faint")]
-        yield from _layer(plan, layer, on_path, (names, types), is_short=is_short)
+        yield from _layer(plan, layer, on_path, (names, types), most)
     if shown < len(layers):
         rest = [task for layer in layers[shown:] for task in layer]
         yield [Styled(f"and {counted(len(layers) - shown, 'more layer')} with {_summary(plan, rest)}", "faint")]
@@ -58,13 +60,11 @@ def mermaid(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _layer(
-    plan: Plan, layer: Sequence[str], on_path: set[str], widths: tuple[int, int], *, is_short: bool
-) -> Iterator[Line]:
+def _layer(plan: Plan, layer: Sequence[str], on_path: set[str], widths: tuple[int, int], most: int) -> Iterator[Line]:
     shown = list(layer)
-    if is_short and len(layer) > _TASKS_SHOWN + 1:
+    if len(layer) > most + 1:
         # Those of the critical path go before the others, which are as the document has them.
-        shown = sorted(layer, key=lambda task: task not in on_path)[:_TASKS_SHOWN]
+        shown = sorted(layer, key=lambda task: task not in on_path)[:most]
     for position, task in enumerate(shown, start=1):
         is_last = position == len(layer)
         yield [Styled("└─ " if is_last else "├─ ", "faint"), *_task(plan, task, task in on_path, widths)]

@@ -49,6 +49,8 @@ class Outcome:
             text = self._out.styled(row)
             text.truncate(width, overflow="ellipsis")
             self._out.console.print(text, no_wrap=True)
+        if shown:
+            self.gap()
 
     def headline(self, *, is_kept: bool) -> None:
         """Say in a line how the run ended."""

@@ -73,7 +73,6 @@ class Stage:
             self._out.line(f"An earlier run had this idempotency key, and answers for this one: {run.id}")
         elif self._frame is not None:
             outcome.rows(ended.progress, self._frame)
-            outcome.gap()
         if has_completed:
             outcome.outputs(ended.plan)
         else:

@@ -175,7 +175,7 @@ def test_a_pipe_gets_a_line_for_everything_that_happens_to_a_task():
         "task-0 started",
         "task-0 failed, next attempt in 2.0 s: no\\nluck",
         "task-0 started (attempt 2)",
-        "task-0 failed after 4.0 s (attempt 2): timeout",
+        "task-0 failed after 4.0 s (attempt 2): the attempt took longer than its timeout and was killed",
         "task-1 skipped: task-0 did not complete",
         "task-2 started",
         "task-2 completed after 1.0 s",

@@ -72,7 +72,7 @@ class Frame:
             Styled(full * ended, "bad" if progress.counts[State.FAILED] else "good"),
             Styled(full * running, "busy"),
             Styled(empty * (cells - ended - running), "faint"),
-            f" {progress.ended} of {total}",
+            f" {progress.ended:,} of {total:,}",
             *self._counts(),
         ]
 
@@ -92,7 +92,7 @@ class Frame:
             count = self._progress.counts[at]
             if count:
                 yield "  "
-                yield Styled(f"{count} {at.lower()}", state(at).style)
+                yield Styled(f"{count:,} {at.lower()}", state(at).style)
 
     def _row(self, task: Watched, now: float, names: int, types: int) -> Line:
         row: Line = [self.symbol(task.state, now), " ", Styled(_fit(task.id, names), _name_style(task))]

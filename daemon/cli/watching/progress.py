@@ -104,10 +104,11 @@ class Progress:
             return list(self.tasks.values())
         if room <= 0:
             return []
-        running = list(islice(self._running.values(), max(1, room - min(len(self._failed), room // 3))))
-        failed = _last(self._failed, room - len(running))
-        held = list(islice(self._held.values(), (room - len(running) - len(failed)) // 2))
-        ended = _last(self._ended, room - len(running) - len(failed) - len(held))
+        failed = _last(self._failed, room // 3)
+        held = list(islice(self._held.values(), (room - len(failed)) // 4))
+        others = min(len(self._ended), (room - len(failed) - len(held)) // 3)
+        running = list(islice(self._running.values(), room - len(failed) - len(held) - others))
+        ended = _last(self._ended, room - len(failed) - len(held) - len(running))
         return [*failed, *ended, *held, *running]
 
     def _group(self, state: State) -> dict[str, Watched] | None:
