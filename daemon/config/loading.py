@@ -23,7 +23,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     `environ` says where to look ($DROPMILL_CONFIG, $HOME, $XDG_CONFIG_HOME, $XDG_STATE_HOME) and overrides single
     settings (DROPMILL__SECTION__KEY). Raises ConfigInvalidError with all problems, at most a hundred.
     """
-    file = absolute(str(path), Path.cwd()) if path else find_file(environ, Path.cwd())
+    file = absolute(str(path), _here()) if path else find_file(environ, _here())
     folder = starting_folder(file, environ)
     draft = gather(file, folder)
     if draft.is_whole:  # else variables would be blamed for what is missing
@@ -37,6 +37,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     watched = (*([file] if file else []), folder / SCHEDULES_FOLDER)
     loaded = Loaded(file=file, folder=folder, watched=watched, origins=reader.origins)
     return Config(**sections, loaded=loaded)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # somebody removed the folder that we stand in
+        return Path("/")
 
 
 def _shortened(problems: list[Problem]) -> list[Problem]:

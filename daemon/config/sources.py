@@ -14,6 +14,7 @@ import msgspec
 from daemon.config.draft import Draft, File
 from daemon.config.places import Key, Place, locate
 from daemon.config.reader import near
+from engine.redaction import escape_controls
 
 SCHEDULES_FOLDER = "schedules.d"
 _LARGEST = 16 * 1024 * 1024  # bytes, as much as a document may have: 10,000 schedules are one
@@ -39,7 +40,7 @@ def gather(path: Path | None, folder: Path) -> Draft:
     """Read the file, if there is one, and the schedules in `folder`/schedules.d into one draft."""
     draft = Draft()
     if path:
-        main = File(str(path))
+        main = File(_shown(path))
         try:
             text = read_text(path)
             tree = parse(text)
@@ -59,17 +60,19 @@ def read_text(path: Path) -> str:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would wait for ever
-            raise FileFaultError("unreadable_file", f"{path} is not a regular file", "Name a TOML file with --config")
+            raise FileFaultError(
+                "unreadable_file", f"{_shown(path)} is not a regular file", "Name a TOML file with --config"
+            )
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
         hint = "Write one with `dropmill init`, or name another with --config"
-        raise FileFaultError("unreadable_file", f"the file {path} does not exist", hint) from None
+        raise FileFaultError("unreadable_file", f"the file {_shown(path)} does not exist", hint) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise FileFaultError("unreadable_file", f"the file {path} cannot be read: {reason}") from None
+        raise FileFaultError("unreadable_file", f"the file {_shown(path)} cannot be read: {reason}") from None
     if len(data) > _LARGEST:
-        raise FileFaultError("unreadable_file", f"the file {path} is larger than {_LARGEST >> 20} MiB")
+        raise FileFaultError("unreadable_file", f"the file {_shown(path)} is larger than {_LARGEST >> 20} MiB")
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -106,13 +109,13 @@ def _schedule_files(draft: Draft, folder: Path) -> list[Path]:
     except OSError as error:
         if isinstance(error, NotADirectoryError) and not folder.exists():
             return []  # it is the main file's folder that is none
-        message = f"the folder {folder} cannot be read: {(error.strerror or str(error)).lower()}"
+        message = f"the folder {_shown(folder)} cannot be read: {(error.strerror or str(error)).lower()}"
         draft.complain_of_file(File(""), "unreadable_file", message, place=None)
         return []
 
 
 def _add(draft: Draft, path: Path, number: int) -> None:
-    file = File(f"{SCHEDULES_FOLDER}/{path.name}", number)
+    file = File(f"{SCHEDULES_FOLDER}/{_shown(path.name)}", number)
     try:
         text = read_text(path)
         tree, file = parse(text), msgspec.structs.replace(file, places=_places(text))
@@ -138,6 +141,11 @@ def _places(text: str) -> dict[Key, Place]:
         return locate(text)
     except (ValueError, IndexError, RecursionError):  # a problem without its line is better than no problem
         return {}
+
+
+def _shown(path: Path | str) -> str:
+    """Write a path so that no byte of it can hurt a line or a terminal."""
+    return escape_controls(str(path)).replace("\n", "\\n")
 
 
 def _end(text: str) -> Place:

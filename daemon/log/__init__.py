@@ -71,7 +71,7 @@ def configure(
         file = LogFile(folder / settings.file, settings, inner, clock or SystemClock())
         log.add_outlet(str(folder / settings.file), file, json_line if settings.json else plain_line)
     stream = stream or sys.stderr
-    if to_terminal and stream is not None:
+    if to_terminal and stream is not None:  # it is, where the process was started without one
         log.add_outlet("standard error", Stream(stream.fileno()), _form_for(stream, environ))
     log.start(settings.level)
     return log

@@ -78,6 +78,15 @@ def test_a_file_in_etc_keeps_its_things_beside_etc_and_any_other_beside_itself()
     assert usual_paths(Path("/srv/mill/etc/dropmill.toml"), HOME).workflows == (Path("/srv/mill/etc/workflows"),)
 
 
+def test_a_current_folder_that_was_removed_is_no_obstacle(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load(touch(tmp_path / "dropmill.toml"), {}).executor.workers == 5
+    assert load(None, {"HOME": str(tmp_path)}).executor.workers == "auto"
+
+
 def test_relative_xdg_folders_are_ignored_as_their_specification_asks():
     assert usual_paths(None, HOME | {"XDG_STATE_HOME": "x"}).state == Path("/home/ada/.local/state/dropmill")
 

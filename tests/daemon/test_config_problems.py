@@ -351,6 +351,15 @@ def test_the_password_of_a_database_is_not_shown_in_a_problem(tmp_path):
     assert "geheim" not in " ".join(complaints(tmp_path, "[history]\nurl = 'mysql://u:geheim@h/d'"))
 
 
+def test_a_name_of_any_bytes_is_shown_so_that_it_hurts_nobody(tmp_path):
+    file = write(tmp_path)
+    folder = file.parent / "schedules.d"
+    folder.mkdir()
+    (folder / os.fsdecode(b"a\n\xff\x1b.toml")).write_text("x = 1")
+    with pytest.raises(ConfigInvalidError, match=r"schedules\.d/a\\n\\udcff\\x1b\.toml"):
+        load(file, {})
+
+
 def refused(path):
     with pytest.raises(ConfigInvalidError) as caught:
         load(path, {})
