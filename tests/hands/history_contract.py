@@ -128,7 +128,7 @@ class HistoryContract:
         assert caught.value.matches == ("01aaaaaaaaaaaaaaaaaaaaxyz1", "01aaaaaaaaaaaaaaaaaaaaxyz2")
 
     @pytest.mark.parametrize(
-        "name", ["", "%", "_", "3", "aa", "01aaaaaaaaaaaaaaaaaaaaxyz12", "aaxyz", "~", "\x7f", "ä"]
+        "name", ["", "%", "_", "3", "aa", "01aaaaaaaaaaaaaaaaaaaaxyz12", "zzaaaaaaaxyz1", "aaxyz", "~", "\x7f", "ä"]
     )
     def test_what_fits_no_run_is_unknown(self, memory: Memory, name):
         record(memory, ("01aaaaaaaaaaaaaaaaaaaaxyz1", 1.0))

@@ -105,8 +105,8 @@ class StoreContract:
         assert not memory.store.record_due("hourly", 3600.0, "MISSED", reason="missed", now=2.0)
 
     def test_a_claim_is_recorded_once_and_knows_its_run(self, memory: Memory):
-        assert memory.store.record_claim("c", name=b"\xff\n.json", path=b"/in/.claimed/c.json", now=1.0)
-        assert not memory.store.record_claim("c", name=b"other", path=b"/", now=2.0)
+        memory.store.record_claims([ClaimRecord(id="c", name=b"\xff\n.json", path=b"/in")], 1.0)
+        memory.store.record_claims([ClaimRecord(id="c", name=b"other", path=b"/")], 2.0)
         memory.create("r", claim="c")
         [(name, run)] = memory.rows("SELECT name, run FROM claims")
         assert (bytes(name), run) == (b"\xff\n.json", "r")
@@ -283,6 +283,15 @@ class StoreContract:
             (None, None, "COMPLETED"),
         ]
 
+    def test_orders_of_one_task_are_not_carried_out_in_another_sequence(self, memory: Memory):
+        memory.begin("r", "a", "b")
+        memory.write("r", start("a"))
+        before = memory.everything()
+        assert not memory.write("r", start("a", 2), RetryAt("a", 1, 1.0))
+        assert not memory.write("r", Cancel("a", 0, Reason.USER), RetryAt("a", 1, 1.0))
+        assert not memory.write("r", start("a"), wait("a"))
+        assert memory.everything() == before
+
     def test_a_run_named_twice_in_a_batch_is_written_whole_or_not_at_all(self, memory: Memory):
         memory.begin("r", "a", "b")
         assert memory.store.write([("r", [start("a")]), ("r", [complete("b")])], 5.0) == {"r"}
@@ -397,6 +406,13 @@ class StoreContract:
         other.close()
         assert not memory.write("r", start("a"))
         assert memory.state("r") == "COMPLETED"
+
+    def test_a_run_that_has_ended_takes_no_memory(self, memory: Memory):
+        memory.begin("r", "a", "b")
+        memory.write("r", complete("a", 0), complete("b", 0), DONE)
+        memory.begin("s", "a")
+        memory.write("s", complete("a", 7))
+        assert memory.store._keys == {}
 
     def test_of_two_stores_that_make_the_same_moves_one_makes_each(self, memory: Memory, url):
         tasks = [f"t{number}" for number in range(25)]

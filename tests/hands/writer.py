@@ -33,7 +33,7 @@ def write_run(store: Store, run: str) -> str:
 def main() -> None:
     """Write until killed, until a write is refused, or until there are as many runs as asked for."""
     url, folder, name, *most = sys.argv[1:]
-    store = Store(url, values=Values(Path(folder) / "values", inline_bytes=200), clock=SystemClock())
+    store = Store(url, values=Values(Path(folder) / "values", inline_bytes=100), clock=SystemClock())
     store.open()
     for number in islice(count(), *map(int, most)):
         try:
