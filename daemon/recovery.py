@@ -75,7 +75,7 @@ class Recovery:
             {key: _snapshot(task) for key, task in record.tasks.items()},
             state=record.state,
             deadline=record.deadline,
-            scope=scope(self._ambience, record.id, plan, record.params, record.trigger),
+            scope=scope(self._ambience, record.id, plan, record.params, record.trigger, record.created_at),
             outputs=outputs,
             priority=record.priority,
             max_lost=self._limits.max_lost,

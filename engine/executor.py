@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from engine.backend import Assignment, Backend
-from engine.clock import Clock
+from engine.clock import Clock, rfc3339
 from engine.errors import ExecutorStoppedError, RunEndedError, RunsLostError
 from engine.facts import (
     Begin,
@@ -189,6 +189,10 @@ class Executor:
         else:
             self._arm_begin(run.key, run_at, now)
 
+    def listen(self, listener: Listener) -> None:
+        """Add a listener; it hears every durable turn from the next one on."""
+        self._listeners = (*self._listeners, listener)
+
     @property
     def live(self) -> int:
         """Count the live runs."""
@@ -293,17 +297,17 @@ class Executor:
         receipts = self._memory.create(keyed)
         for (key, submission, _), (_, plan, answer), receipt in zip(keyed, arrivals, receipts, strict=True):
             if receipt.is_new:
-                self._live[key] = _Live(self._make_run(key, submission, plan), plan, submission.run_at)
+                self._live[key] = _Live(self._make_run(key, submission, plan, now), plan, submission.run_at)
                 self._arm_begin(key, submission.run_at, now)
             answer.set_result(receipt)
 
-    def _make_run(self, key: str, submission: Submission, plan: Plan) -> Run:
+    def _make_run(self, key: str, submission: Submission, plan: Plan, now: float) -> Run:
         outputs = SpilledOutputs(self._values, self._limits.inline_bytes)
         outputs.update(submission.reused)
         run = Run(
             key,
             plan,
-            scope=scope(self._ambience, key, plan, submission.params, submission.trigger),
+            scope=scope(self._ambience, key, plan, submission.params, submission.trigger, now),
             outputs=outputs,
             priority=submission.priority,
             max_lost=self._limits.max_lost,
@@ -443,13 +447,18 @@ def isolation_of(task: Task) -> str:
     return "process" if task.memory_limit is not None or task.cpu_limit is not None else task.isolation
 
 
-def scope(
-    ambience: Ambience, key: str, plan: Plan, params: Mapping[str, Any], trigger: Mapping[str, Any]
+def scope(  # noqa: PLR0913 -- the names there are, one each
+    ambience: Ambience,
+    key: str,
+    plan: Plan,
+    params: Mapping[str, Any],
+    trigger: Mapping[str, Any],
+    created_at: float,
 ) -> dict[str, Any]:
-    """Build the names that the expressions of a run may use beside `tasks`."""
+    """Build the names that the expressions of a run may use beside `tasks`; `created_at` in wall seconds."""
     return {
         "params": params,
-        "run": {"id": key, "workflow": plan.workflow.name},
+        "run": {"id": key, "workflow": plan.workflow.name, "created_at": rfc3339(created_at)},
         "trigger": trigger,
         "env": ambience.env,
         "secrets": ambience.secrets,
