@@ -447,7 +447,7 @@ def isolation_of(task: Task) -> str:
     return "process" if task.memory_limit is not None or task.cpu_limit is not None else task.isolation
 
 
-def scope(  # noqa: PLR0913 -- the names there are, one each
+def scope(
     ambience: Ambience,
     key: str,
     plan: Plan,

@@ -19,8 +19,8 @@ from engine.registry import Registry
 from engine.task import TaskType
 
 _OTHER_KEYS = """\
-Every other key of a task belongs to its plugin. A duration is a number of seconds or a text such as `250ms`, `30s`, `5m`,
-`1h30m`, `2d`. Accepted spellings from elsewhere: `max_retries`, `retry_count` (for `retry.max_retries`) and
+Every other key of a task belongs to its plugin. A duration is a number of seconds or a text such as `250ms`, `30s`,
+`5m`, `1h30m`, `2d`. Accepted spellings from elsewhere: `max_retries`, `retry_count` (for `retry.max_retries`) and
 `timeout_seconds` (for `timeout`)."""
 
 
