@@ -4,6 +4,7 @@
 Decides nothing about what the values mean.
 """
 
+import re
 import tomllib
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -13,9 +14,10 @@ import msgspec
 from daemon.config.places import Key, Place
 from daemon.config.settings import Origin
 from engine.errors import Problem
-from engine.problems import pointer
+from engine.problems import pointer, quoted
 
 V = TypeVar("V")
+_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 class FromEnvironment(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ class Draft:
 
     def complain_of_variable(self, variable: str, code: str, message: str, hint: str | None = None) -> None:
         """Note a problem with an environment variable."""
-        words = f"{message}, in the environment variable {variable}"
+        words = f"{message}, in the environment variable {spoken(variable)}"
         self._noted.append((2**31, 0, Problem(code=code, message=words, hint=hint)))
 
     def complain_of_file(
@@ -127,8 +129,13 @@ def plain(raw: Any) -> Any:
 
 
 def dotted(key: Key) -> str:
-    """Write a key as people say it: `executor.workers`, `schedules[2].cron`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
+    """Write a key as people say it: `executor.workers`, `schedules[2].cron`; names that TOML would quote are quoted."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{spoken(part)}" for part in key).lstrip(".")
+
+
+def spoken(name: str) -> str:
+    """Write one name so that no character of it can hurt a line or a terminal."""
+    return name if _BARE.fullmatch(name) else quoted(name)
 
 
 def _nearest(known: dict[Key, V], key: Key) -> V | None:

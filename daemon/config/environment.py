@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import inspect
 
-from daemon.config.draft import Draft, plain
+from daemon.config.draft import Draft, dotted, plain, spoken
 from daemon.config.leaves import bare
 from daemon.config.places import Key
 from daemon.config.reader import near, section_fields
@@ -34,7 +34,7 @@ def override(draft: Draft, environ: Mapping[str, str]) -> None:
             draft.complain_of_variable(name, "unknown_key", error.message, error.hint)
             continue
         if key in set_by:
-            message = f"the same setting as {set_by[key]}"
+            message = f"the same setting as {spoken(set_by[key])}"
             draft.complain_of_variable(name, "bad_value", message, "Keep one of the two")
         set_by[key] = name
         draft.override(key, name, environ[name])
@@ -48,7 +48,7 @@ def _find_field(fields: tuple[inspect.Field, ...], node: object, parts: list[str
     known = {field.name: field for field in fields}
     name = parts[0].lower()
     if name not in known:
-        raise _UnknownError(f"unknown key `{'.'.join(map(str, (*key, name)))}`", near(name, known, key))
+        raise _UnknownError(f"unknown key `{dotted((*key, name))}`", near(name, known, key))
     return _find(known[name].type, _inside(node, name), parts[1:], (*key, name))
 
 
@@ -65,7 +65,7 @@ def _find(kind: inspect.Type, node: object, parts: list[str], key: Key) -> Key:
     if isinstance(kind, inspect.VarTupleType) and isinstance(bare(kind.item_type)[0], inspect.StructType):
         number = _number(plain(node), parts[0], key)
         return _find(kind.item_type, _inside(node, number), parts[1:], (*key, number))
-    raise _UnknownError(f"`{'.'.join(map(str, key))}` has nothing inside it", "Set it as a whole")
+    raise _UnknownError(f"`{dotted(key)}` has nothing inside it", "Set it as a whole")
 
 
 def _same_name(node: object, part: str) -> str:
@@ -83,8 +83,8 @@ def _number(entries: object, part: str, key: Key) -> int:
     found = [number for number, name in enumerate(names) if name and _folded(name) == _folded(part)]
     if len(found) == 1:
         return found[0]
-    there = ", ".join(name or str(number) for number, name in enumerate(names)) or "none"
-    raise _UnknownError(f"no entry of `{key[0]}` is called {part.lower()}", f"There are: {there}")
+    there = ", ".join(spoken(name) if name else str(number) for number, name in enumerate(names)) or "none"
+    raise _UnknownError(f"no entry of `{key[0]}` is called {spoken(part.lower())}", f"There are: {there}")
 
 
 def _inside(node: object, part: str | int) -> object:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from daemon.config.draft import Draft, dotted, plain
+from daemon.config.draft import Draft, dotted, plain, spoken
 from daemon.config.leaves import Resolve, WrongError, bare, convert, free_value
 from daemon.config.places import Key
 from daemon.config.settings import Config, Origin
@@ -134,4 +134,4 @@ def _names(kind: inspect.Type) -> list[str]:
 
 
 def _unknown(name: str, key: Key) -> str:
-    return f"unknown key `{name}` in [{dotted(key)}]" if key else f"unknown key or section `{name}`"
+    return f"unknown key `{spoken(name)}` in [{dotted(key)}]" if key else f"unknown key or section `{spoken(name)}`"

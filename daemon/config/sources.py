@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from daemon.config.draft import Draft, File
+from daemon.config.draft import Draft, File, spoken
 from daemon.config.places import Key, Place, locate
 from daemon.config.reader import near
+from engine.problems import pointer
 from engine.redaction import escape_controls
 
 SCHEDULES_FOLDER = "schedules.d"
@@ -125,8 +126,8 @@ def _add(draft: Draft, path: Path, number: int) -> None:
     for name in tree.keys() - {"schedules"}:
         hint = near(name, ["schedules"], ("schedules",))
         place = file.places.get((name,))
-        message = f"`{name}` cannot stand here: a file of schedules.d holds [[schedules]] only"
-        draft.complain_of_file(file, "unknown_key", message, hint, place=place, at=f"/{name}")
+        message = f"`{spoken(name)}` cannot stand here: a file of schedules.d holds [[schedules]] only"
+        draft.complain_of_file(file, "unknown_key", message, hint, place=place, at=pointer((name,)))
     entries = tree.get("schedules", [])
     if isinstance(entries, list):
         draft.add_schedules(file, entries)

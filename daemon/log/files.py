@@ -59,7 +59,7 @@ class LogFile:
         self._is_open = False
         self._is_torn = False
         self._file: TextIO | None = None
-        stem, ending = os.path.splitext(path.name)  # noqa: PTH122 -- as loguru does it
+        stem, ending = os.path.splitext(path.name)  # noqa: PTH122 -- split as loguru does
         self._old = re.compile(re.escape(stem) + _MOMENT + re.escape(ending) + r"(\.(gz|bz2|xz))?")
 
     def write(self, line: str) -> None:

@@ -420,6 +420,12 @@ def test_a_byte_order_mark_and_carriage_returns_are_read_over(tmp_path):
     assert load(file, {}).executor.workers == 3
 
 
+def test_a_key_of_any_characters_is_shown_so_that_it_hurts_nobody(tmp_path):
+    environ = {"DROPMILL__LOG__A\nB\x1b": "1", "DROPMILL__\x1b": "1"}
+    for sentence in outcome(write(tmp_path, '"a\\n\\u001b" = 1\n[plugins."\\u009b"]\n"c\\n" = nan'), environ):
+        assert sentence.isprintable()
+
+
 PIECES = [
     "executor", "workers", "schedules", "name", "cron", "every", "at", "inbox", "retention", "plugins", "params",
     "[", "]", "[[", "]]", "=", ".", ",", "{", "}", '"', "'", '"""', "\n", "\n", " ", "#", "\\", "\\u0000",
@@ -437,7 +443,7 @@ def outcome(file, environ):
     try:
         return load(file, environ)
     except ConfigInvalidError as error:
-        return [str(problem) for problem in error.problems if problem.code in PROBLEMS]
+        return [f"{problem.message} {problem.hint}" for problem in error.problems if problem.code in PROBLEMS]
 
 
 @given(WORDS | st.text(max_size=60))
