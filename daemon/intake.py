@@ -39,6 +39,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     reused: dict[str, bytes] = {}
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """Hold a submission that passed every check, and the plan of its workflow."""
+
+    submission: Submission
+    plan: Plan
+
+
 class Intake:
     """Turn documents and names into runs; safe from any thread."""
 
@@ -60,7 +67,16 @@ class Intake:
         `name` is used for a document that gives itself none. Raises DocumentInvalidError or ParamsInvalidError with
         every problem; nothing is recorded then.
         """
-        plan = self.plan(document, name=name)
+        return self.enter(self.prepare(document, origin, name=name))
+
+    def prepare(
+        self, document: bytes, origin: Origin, *, name: str = "", catalogue: Catalogue | None = None
+    ) -> "Prepared":
+        """Judge a submission and record nothing; `enter` asks for its run. Raises as `offer` does.
+
+        Who prepares many at once asks for the `catalogue` once and hands it in.
+        """
+        plan = self.plan(document, name=name, catalogue=catalogue)
         given = params.resolve(plan.workflow, origin.params)
         submission = Submission(
             workflow=plan.workflow,
@@ -75,7 +91,15 @@ class Intake:
             labels=origin.labels,
             reused=origin.reused,
         )
-        return self._executor.submit(submission, plan)
+        return Prepared(submission, plan)
+
+    def enter(self, prepared: "Prepared") -> "Future[Receipt]":
+        """Ask for the run of a submission that was judged; the receipt comes when it is recorded durably."""
+        return self._executor.submit(prepared.submission, prepared.plan)
+
+    def catalogue(self) -> Catalogue:
+        """Return the task types that can be run now."""
+        return self._executor.catalogue().result()
 
     def submit_named(self, name: str, origin: Origin) -> Receipt:
         """Run a workflow known by name.
@@ -96,12 +120,12 @@ class Intake:
             message = f"the workflow {name} cannot be read: {error.strerror or error}"
             raise InputError(message) from None
 
-    def plan(self, document: bytes, *, name: str = "") -> Plan:
+    def plan(self, document: bytes, *, name: str = "", catalogue: Catalogue | None = None) -> Plan:
         """Judge a document and make its plan, or take the one made before.
 
         Raises DocumentInvalidError with every problem.
         """
-        catalogue = self._executor.catalogue().result()
+        catalogue = self.catalogue() if catalogue is None else catalogue
         key = (hashlib.sha256(document).hexdigest(), name)
         known, plan = self._plans.get(key, (None, None))
         if plan is None or known is not catalogue:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Dialect,
     Table,
     bindparam,
+    func,
     insert,
     literal_column,
     null,
@@ -25,8 +26,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.database import Statement
 from engine.rows import plain
 from engine.statements import adding_event
-from engine.states import Reason, State
-from engine.submission import Receipt, Submission
+from engine.states import ClaimState, Reason, State
+from engine.submission import ClaimEnd, ClaimRecord, Receipt, Submission
 from engine.tables import TAIL_LENGTH, claims, due_times, runs, tasks, workflows
 from engine.values import Values
 
@@ -55,7 +56,7 @@ _TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "ou
 _DUE = ("schedule", "due_at", "state", "reason", "message", "run", "recorded_at")
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
 _RUN_DUE = "RUN"
-_CLAIMED = "CLAIMED"
+_CLAIMED = ClaimState.CLAIMED.value
 _PENDING = State.PENDING.value
 
 _Cells = tuple[Any, ...]
@@ -90,6 +91,7 @@ class Admission:
         self._link_due = self._linking_due()
         linked = update(claims).where(claims.c.id == bindparam("claim")).values(run=bindparam("run_"))
         self._link_claim = Statement(dialect, linked, "run_", "claim")
+        self._end_claim = self._ending_claim()
 
     def admit(self, connection: Connection, asked: Sequence[tuple[str, Submission, float]]) -> list[Receipt]:
         """Record new runs, given as (id, submission, wall seconds); an earlier run with that id or a key answers."""
@@ -114,14 +116,21 @@ class Admission:
         row = (plain(schedule), due_at, state, reason, plain(message), None, now)
         return self._add_due.run_all(connection, [row]) == 1
 
-    def record_claim(self, connection: Connection, claim: str, name: bytes, path: bytes, now: float) -> bool:
-        """Record that a dropped file is ours; False if it is recorded already."""
-        return self._add_claim.run_all(connection, [(claim, name, path, _CLAIMED, None, now)]) == 1
+    def record_claims(self, connection: Connection, records: Sequence[ClaimRecord], now: float) -> None:
+        """Record that dropped files are ours; what is recorded already stays as it is."""
+        rows = [(record.id, record.name, record.path, _CLAIMED, None, now) for record in records]
+        self._add_claim.run_all(connection, rows)
+
+    def settle_claims(self, connection: Connection, ends: Sequence[ClaimEnd], now: float) -> int:
+        """Record where claimed files ended and return how many; one that is settled already stays as it is."""
+        rows = [(end.state.value, end.run, _key(end.reason), plain(end.message), now, end.id) for end in ends]
+        return self._end_claim.run_all(connection, rows)
 
     def _admit(self, connection: Connection, entry: "_Entry", run: str, submission: Submission, now: float) -> Receipt:
         fired = self._fired_before(connection, submission)
         if fired is not None:
-            return self._answer(connection, runs.c.id == fired) or Receipt(run=fired, is_new=False, state="")
+            gone = Receipt(run=fired, is_new=False, state="", matched="due")
+            return self._answer(connection, "due", runs.c.id == fired) or gone
         is_later = submission.run_at is not None and submission.run_at > now
         state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
         version = self._version(connection, entry, submission, now)
@@ -174,28 +183,28 @@ class Admission:
     def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
         """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""
         if submission.claim is not None:
-            answer = self._answer(connection, runs.c.claim == submission.claim)
+            answer = self._answer(connection, "claim", runs.c.claim == submission.claim)
             if answer is not None:
                 return answer
         if submission.due is not None:
             schedule, due_at = submission.due
-            answer = self._answer(connection, runs.c.schedule == plain(schedule), runs.c.due_at == due_at)
+            answer = self._answer(connection, "due", runs.c.schedule == plain(schedule), runs.c.due_at == due_at)
             if answer is not None:
                 return answer
         if submission.idempotency_key is not None:
             key, name = plain(submission.idempotency_key), plain(submission.workflow.name)
-            answer = self._answer(connection, runs.c.idempotency_key == key, runs.c.workflow == name)
+            answer = self._answer(connection, "idempotency_key", runs.c.idempotency_key == key, runs.c.workflow == name)
             if answer is not None:
                 return answer
-        answer = self._answer(connection, runs.c.id == run)
+        answer = self._answer(connection, "id", runs.c.id == run)
         if answer is None:
             raise LookupError(f"run {run} could not be added, yet no earlier run has one of its keys")
         return answer
 
     @staticmethod
-    def _answer(connection: Connection, *conditions: Any) -> Receipt | None:
+    def _answer(connection: Connection, matched: str, *conditions: Any) -> Receipt | None:
         found = connection.execute(select(runs.c.id, runs.c.state).where(*conditions)).first()
-        return None if found is None else Receipt(run=found.id, is_new=False, state=found.state)
+        return None if found is None else Receipt(run=found.id, is_new=False, state=found.state, matched=matched)
 
     def _insert(self, table: Table, names: tuple[str, ...], **fixed: Any) -> Any:
         kind = postgresql if self._dialect.name == "postgresql" else sqlite
@@ -204,6 +213,15 @@ class Admission:
     def _adding(self, table: Table, names: tuple[str, ...], **fixed: Any) -> Statement:
         """Build an insert that leaves a row of the same key as it is."""
         return Statement(self._dialect, self._insert(table, names, **fixed).inline().on_conflict_do_nothing(), *names)
+
+    def _ending_claim(self) -> Statement:
+        # A run that the claim is linked to stays: a duplicate, which has none, names the first one.
+        names = ("state_", "run_", "reason_", "message_", "now", "claim")
+        values: dict[str, Any] = {"state": bindparam("state_"), "reason": bindparam("reason_")}
+        values |= {"message": bindparam("message_")}
+        values |= {"run": func.coalesce(claims.c.run, bindparam("run_")), "settled_at": bindparam("now")}
+        is_open = (claims.c.id == bindparam("claim"), claims.c.state == literal_column(f"'{_CLAIMED}'"))
+        return Statement(self._dialect, update(claims).where(*is_open).values(values), *names)
 
     def _finding_due(self) -> Statement:
         found = select(due_times.c.run).where(

@@ -5,7 +5,7 @@ that no reader keeps the write-ahead log from being cut back. Lists page by key.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,13 +25,14 @@ from engine.errors import (
     WorkflowUnknownError,
 )
 from engine.rows import plain
-from engine.states import ENDED, Reason, State
-from engine.tables import attempts, events, runs, tasks, workflows
+from engine.states import ENDED, ClaimState, Reason, State
+from engine.tables import attempts, claims, events, runs, tasks, workflows
 from engine.values import Values
-from engine.views import AttemptView, Counts, EventView, OpenRun, OpenTask, RunView, TaskView, VersionView
+from engine.views import AttemptView, Counts, EventView, OpenClaim, OpenRun, OpenTask, RunView, TaskView, VersionView
 
 _OPEN = sorted(set(State) - ENDED)
 _MATCHES = 100
+_PORTION = 200
 # `~` sorts behind every character an id may hold.
 _AFTER_ANY = "~"
 # An attempt that vanished with its process: whether that was anybody's failure.
@@ -114,6 +115,21 @@ class History:
             of_run = select(tasks).where(tasks.c.run_pk == pk).order_by(tasks.c.position)
             found = connection.execute(of_run).all()
         return msgspec.structs.replace(_run_view(row), tasks=[self._task_view(task) for task in found])
+
+    def runs_in_full(self, ids: Sequence[str]) -> dict[str, RunView]:
+        """Show many runs in full, by their whole ids; one that is not known is left out."""
+        shown: dict[str, RunView] = {}
+        with self._reading() as connection:
+            for some in _portions(ids):
+                found = connection.execute(select(runs.c.pk, *_SHOWN).where(runs.c.id.in_(some))).all()
+                keys = {row.pk: row.id for row in found}
+                of_runs = select(tasks).where(tasks.c.run_pk.in_(keys)).order_by(tasks.c.run_pk, tasks.c.position)
+                parts: dict[str, list[TaskView]] = {row.id: [] for row in found}
+                for task in connection.execute(of_runs):
+                    parts[keys[task.run_pk]].append(self._task_view(task))
+                for row in found:
+                    shown[row.id] = msgspec.structs.replace(_run_view(row), tasks=parts[row.id])
+        return shown
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[EventView]:
         """List what happened to a run, oldest first, from behind the event whose id is `after`; raises as `run`."""
@@ -212,6 +228,35 @@ class History:
             live, parts = connection.execute(of_runs).all(), connection.execute(of_tasks).all()
         return Counts(runs={row[0]: row[1] for row in live}, tasks={row[0]: row[1] for row in parts})
 
+    def open_claims(self) -> list[OpenClaim]:
+        """Return every claim that is not settled, oldest first, with the state of its run."""
+        columns = (claims.c.id, claims.c.name, claims.c.path, claims.c.claimed_at, claims.c.run, runs.c.state)
+        joined = select(*columns).join(runs, runs.c.id == claims.c.run, isouter=True)
+        query = joined.where(claims.c.state == ClaimState.CLAIMED).order_by(claims.c.claimed_at, claims.c.id)
+        with self._reading() as connection:
+            found = connection.execute(query).all()
+        return [
+            OpenClaim(
+                id=row.id,
+                name=None if row.name is None else bytes(row.name),
+                path=None if row.path is None else bytes(row.path),
+                claimed_at=row.claimed_at,
+                run=row.run,
+                state=None if row.state is None else State(row.state),
+            )
+            for row in found
+        ]
+
+    def keyed(self, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Return the oldest run of each idempotency key, whatever its workflow, as (run, claim)."""
+        query = select(runs.c.idempotency_key, runs.c.id, runs.c.claim).order_by(runs.c.pk.desc())
+        found: dict[str, tuple[str, str | None]] = {}
+        with self._reading() as connection:
+            for some in _portions(keys):
+                rows = connection.execute(query.where(runs.c.idempotency_key.in_(list(some))))
+                found.update((row.idempotency_key, (row.id, row.claim)) for row in rows)
+        return found
+
     def references(self) -> set[str]:
         """Return the reference of every large output a row speaks of; any other file that is not young may go."""
         query = select(tasks.c.output_ref).where(tasks.c.output_ref.is_not(None)).distinct()
@@ -221,12 +266,10 @@ class History:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         try:
+            # Leaving ends the transaction: a connection is rolled back before it rests in the pool.
             with self._ready().connect() as connection:
-                try:
-                    database.begin_read(connection)
-                    yield connection
-                finally:
-                    connection.rollback()
+                database.begin_read(connection)
+                yield connection
         except DBAPIError as error:
             raise database.explained(error, self._url) from error
 
@@ -366,6 +409,11 @@ def _event_view(row: _Row) -> EventView:
         message=row.message,
         actor=row.actor,
     )
+
+
+def _portions(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut a list to lengths that a statement takes, and that plans are kept for."""
+    return (keys[at : at + _PORTION] for at in range(0, len(keys), _PORTION))
 
 
 def _written(seconds: float) -> str:

@@ -61,6 +61,21 @@ PROBLEMS: dict[str, str] = {
     "param_unknown": "A submission gives a parameter that the workflow does not declare.",
     "param_missing": "A submission lacks a parameter that has no default.",
     "param_invalid": "The value of a parameter does not fit its declaration.",
+    # a dropped file, or a request by name
+    "unknown_workflow": "A request names a workflow that is not known here.",
+    "broken_workflow": "The known workflow that a request names, or a route starts, cannot be run itself.",
+    "bad_time": "A run_at is not an RFC 3339 instant with an offset.",
+    "no_requests": "A file of requests holds none.",
+    "too_many_requests": "A file of requests has more lines than the limit on tasks allows.",
+    "not_allowed": "The inbox does not take this workflow or task type.",
+    "symlink": "What was dropped is a symbolic link; it was not followed.",
+    "hard_link": "What was dropped has another name elsewhere, so its content could change at any time.",
+    "fifo": "What was dropped is a named pipe.",
+    "device": "What was dropped is a device.",
+    "socket": "What was dropped is a socket.",
+    "directory": "What was dropped is a folder with the name of a document.",
+    "long_name": "The name of what was dropped is longer than 255 bytes.",
+    "unreadable": "What was dropped cannot be read by the daemon.",
     # the rest
     "more_problems": "There are more problems than the limit on reported problems shows.",
 }

@@ -59,6 +59,17 @@ def move(old: State, new: State) -> State:
     return new
 
 
+class ClaimState(StrEnum):
+    """Name where a dropped file stands: CLAIMED while it is worked on, then the folder it ended in; VOID never began."""
+
+    CLAIMED = "CLAIMED"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+    DUPLICATE = "DUPLICATE"
+    VOID = "VOID"
+
+
 class Reason(StrEnum):
     """Say why a state is what it is, for every state other than plain success."""
 

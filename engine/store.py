@@ -22,7 +22,7 @@ from engine.errors import StoreLostError
 from engine.facts import Finish, Order
 from engine.rows import Rows
 from engine.statements import Statements
-from engine.submission import Receipt, Submission
+from engine.submission import ClaimEnd, ClaimRecord, Receipt, Submission
 from engine.values import Values, make_folder, sync_folder
 
 T = TypeVar("T")
@@ -119,9 +119,16 @@ class Store:
             lambda connection: self._admission.record_due(connection, schedule, due_at, state, reason, message, now)
         )
 
-    def record_claim(self, claim: str, *, name: bytes, path: bytes, now: float) -> bool:
-        """Record that a dropped file is ours, under its original name; False if the claim is recorded already."""
-        return self._transact(lambda connection: self._admission.record_claim(connection, claim, name, path, now))
+    def record_claims(self, records: Sequence[ClaimRecord], now: float) -> None:
+        """Record that dropped files are ours, under their names; one that is recorded already stays."""
+        if records:
+            self._transact(lambda connection: self._admission.record_claims(connection, records, now))
+
+    def settle_claims(self, ends: Sequence[ClaimEnd], now: float) -> int:
+        """Record where claimed files ended and return how many; one that is settled already stays as it is."""
+        if not ends:
+            return 0
+        return self._transact(lambda connection: self._admission.settle_claims(connection, ends, now))
 
     def rest(self) -> None:
         """Use the quiet to cut the write-ahead log back; returns at once where there is nothing to do."""

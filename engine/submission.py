@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.model import Workflow
+from engine.states import ClaimState
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +33,31 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
+class ClaimRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Say that a dropped file is about to become ours: `name` in the folder `path`, as the file system has them."""
+
+    id: str
+    name: bytes
+    path: bytes
+
+
+class ClaimEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """Say in which folder a claimed file ended, and why where that is not done/."""
+
+    id: str
+    state: ClaimState
+    reason: str | None = None
+    message: str = ""
+    run: str | None = None
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """Say which run a submission led to; `is_new` is false when an earlier one with the same key answers for it."""
+    """Say which run a submission led to; `is_new` is false when an earlier one with the same key answers for it.
+
+    `matched` then says which key: `claim`, `due`, `idempotency_key` or `id`.
+    """
 
     run: str
     is_new: bool
     state: str
+    matched: str | None = None

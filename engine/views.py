@@ -95,6 +95,20 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     tasks: dict[str, int]
 
 
+class OpenClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold a claim that is not settled: `name` and `path` as the file system has them, None for a line of a file.
+
+    `state` is of the run it led to, None where there is none (yet, or any more).
+    """
+
+    id: str
+    name: bytes | None
+    path: bytes | None
+    claimed_at: float
+    run: str | None
+    state: State | None
+
+
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     """Hold where a task stood: with the fields of `engine.node.Snapshot`, and its output as JSON.
 

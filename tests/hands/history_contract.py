@@ -1,7 +1,6 @@
 """What history promises, whatever database is under it; each kind of database inherits these tests."""
 
 import threading
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,7 +9,8 @@ import pytest
 from engine.errors import RunAmbiguousError, RunUnknownError, StoreCorruptError, TaskUnknownError, WorkflowUnknownError
 from engine.facts import Begin, Cancel, Fail, Finish, RetryAt, Skip, WindDown
 from engine.history import History
-from engine.states import Reason, State
+from engine.states import ClaimState, Reason, State
+from engine.submission import ClaimEnd, ClaimRecord
 from tests.hands.memory import Memory, complete, fail, start, submission, wait
 
 
@@ -298,33 +298,29 @@ class HistoryContract:
         assert memory.history.open_runs()[0].ending == (State.CANCELLED, Reason.USER, "enough")
 
     def test_readers_in_threads_see_whole_transactions_while_one_writes(self, memory: Memory):
-        tasks = [f"t{number}" for number in range(40)]
-        memory.begin("r", *tasks)
-        torn: list[str] = []
-        seen: list[int] = []
+        names = [f"r{number}" for number in range(60)]
+        memory.store.create([(name, submission("a", "b"), 1.0) for name in names])
+        current = [names[0]]
+        seen: set[tuple[str, ...]] = set()
         stop = threading.Event()
 
         def watch() -> None:
             while not stop.is_set():
-                run = memory.history.run("r")
-                states = [task.state for task in run.tasks or ()]
-                done, running = states.count(State.COMPLETED), states.count(State.RUNNING)
-                seen.append(done)
-                if running not in (0, 1) or (done and not running and done != len(tasks)):
-                    torn.append(f"{done} {running}")
+                run = memory.history.run(current[0])
+                seen.add((run.state, *(task.state for task in run.tasks or ())))
 
         threads = [threading.Thread(target=watch) for _ in range(3)]
         for thread in threads:
             thread.start()
-        memory.write("r", start(tasks[0]))
-        for former, task in pairwise(tasks):
-            memory.write("r", complete(former), start(task))
-        memory.write("r", complete(tasks[-1]), Finish(State.COMPLETED))
+        for name in names:
+            current[0] = name
+            memory.write(name, Begin(), start("a"), start("b"))
+            memory.write(name, complete("a"), complete("b"), Finish(State.COMPLETED))
         stop.set()
         for thread in threads:
             thread.join()
         assert seen
-        assert torn == []
+        assert seen <= {("PENDING",) * 3, ("RUNNING",) * 3, ("COMPLETED",) * 3}
 
     def test_a_history_that_was_closed_reads_again(self, memory: Memory, url):
         memory.create("r")
@@ -334,3 +330,31 @@ class HistoryContract:
         history.close()
         assert history.runs()
         history.close()
+
+    def test_open_claims_come_with_the_state_of_their_runs(self, memory: Memory):
+        records = [ClaimRecord(id=claim, name=f"{claim}.json".encode(), path=b"/in") for claim in ("c1", "c2", "c3")]
+        memory.store.record_claims(records, 1.0)
+        memory.create("r", "a", claim="c1")
+        memory.create("s", "a", claim="c2/1")
+        memory.store.settle_claims([ClaimEnd(id="c3", state=ClaimState.VOID)], 2.0)
+        end(memory, "r")
+        found = [(claim.id, claim.name, claim.run, claim.state) for claim in memory.history.open_claims()]
+        assert found == [
+            ("c1", b"c1.json", "r", "COMPLETED"),
+            ("c2", b"c2.json", None, None),
+            ("c2/1", None, "s", "PENDING"),
+        ]
+
+    def test_many_runs_in_full_are_what_each_of_them_is(self, memory: Memory):
+        runs = [memory.create(f"r{number}", "a", "b") for number in range(3)]
+        memory.write("r1", Begin())
+        memory.write("r1", start("a"), complete("b", 0))
+        shown = memory.history.runs_in_full(["r0", "r1", "r2", "nobody"])
+        assert {run: msgspec.json.encode(view) for run, view in shown.items()} == {
+            run: msgspec.json.encode(memory.history.run(run)) for run in runs
+        }
+
+    def test_the_oldest_run_of_a_key_is_found_whatever_its_workflow(self, memory: Memory):
+        memory.create("r1", idempotency_key="k", claim="c", name="report")
+        memory.create("r2", idempotency_key="k", name="other")
+        assert memory.history.keyed(["k", "nobody"]) == {"k": ("r1", "c")}

@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from engine.errors import RunUnknownError, StoreCorruptError, StoreTooNewError
 from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, Skip, WindDown
 from engine.history import History
-from engine.states import Reason, State
+from engine.states import ClaimState, Reason, State
 from engine.store import Store
+from engine.submission import ClaimEnd, ClaimRecord
 from tests.hands.memory import Memory, complete, fail, ids, start, submission, wait
 
 DONE = Finish(State.COMPLETED)
@@ -114,6 +115,30 @@ class StoreContract:
     def test_a_claim_nobody_recorded_is_recorded_with_its_run(self, memory: Memory):
         memory.create("r", claim="c")
         assert memory.rows("SELECT id, run FROM claims") == [("c", "r")]
+
+    def test_a_claim_is_settled_once_and_keeps_its_run(self, memory: Memory):
+        memory.store.record_claims([ClaimRecord(id=claim, name=b"x", path=b"/in") for claim in "abc"], 1.0)
+        memory.create("r", claim="a")
+        ends = [ClaimEnd(id="a", state=ClaimState.DONE, run="other"), ClaimEnd(id="nobody", state=ClaimState.VOID)]
+        ends += [ClaimEnd(id="b", state=ClaimState.DUPLICATE, reason="k", message="seen \0 before", run="r")]
+        assert memory.store.settle_claims(ends, 2.0) == 2
+        assert memory.store.settle_claims([ClaimEnd(id="a", state=ClaimState.FAILED)], 3.0) == 0
+        assert memory.rows("SELECT id, state, run, reason, message, settled_at FROM claims ORDER BY id") == [
+            ("a", "DONE", "r", None, "", 2.0),
+            ("b", "DUPLICATE", "r", "k", "seen \\x00 before", 2.0),
+            ("c", "CLAIMED", None, None, "", None),
+        ]
+
+    def test_a_receipt_says_which_key_matched(self, memory: Memory):
+        keys = {"claim": "c", "due": ("hourly", 3600.0), "idempotency_key": "k"}
+        for name, value in keys.items():
+            memory.create(name, **{name: value})
+            [receipt] = memory.store.create([("again", submission(**{name: value}), 5.0)])
+            assert (receipt.run, receipt.matched) == (name, name)
+        [receipt] = memory.store.create([("claim", submission(), 5.0)])
+        assert (receipt.run, receipt.matched) == ("claim", "id")
+        [receipt] = memory.store.create([("again", submission(claim="c", idempotency_key="k"), 5.0)])
+        assert (receipt.run, receipt.matched) == ("claim", "claim")
 
     def test_a_document_is_kept_once_for_all_its_runs(self, memory: Memory):
         for run in ("r1", "r2"):
