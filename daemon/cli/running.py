@@ -34,13 +34,14 @@ Show = Callable[[Receipt, Plan, Progress], View]
 
 
 class Ended(NamedTuple):
-    """How it went; `signal` is the number of the signal that cut the run short."""
+    """How it went; `signal` is the number of the signal that cut the run short, `trouble` what went wrong beside it."""
 
     run: RunView
     plan: Plan
     progress: Progress
     is_new: bool
     signal: int | None
+    trouble: str | None
 
 
 @contextlib.contextmanager
@@ -84,7 +85,7 @@ class Here:
             settle(self._heard, progress)
             run = assembly.history.run(receipt.run)
             assembly.history.close()
-        return Ended(run, plan, progress, receipt.is_new, cut)
+        return Ended(run, plan, progress, receipt.is_new, cut, assembly.logs.problem)
 
     def _follow(
         self, assembly: Assembly, signals: Signals, receipt: Receipt, progress: Progress, view: View

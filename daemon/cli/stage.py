@@ -63,6 +63,8 @@ class Stage:
     def tell(self, ended: Ended) -> None:
         """Tell how it ended."""
         run = ended.run
+        if ended.trouble is not None:
+            self._call.err.line(Styled("note: ", "odd"), ended.trouble)
         has_completed = run.state is State.COMPLETED
         if self._as_json:
             self._call.out.json(run)

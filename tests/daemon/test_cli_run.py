@@ -213,3 +213,12 @@ def test_a_document_comes_from_standard_input(site):
     out, _ = process.communicate(json.dumps({"tasks": [HELLO]}).encode(), timeout=30)
     assert process.returncode == 0
     assert json.loads(out)["tasks"][0]["output"] == "hi"
+
+
+def test_logs_that_cannot_be_written_fail_no_run_and_are_said(site):
+    (site.folder / "var").mkdir()
+    (site.folder / "var" / "log").write_text("a file where a folder should be")
+    answer = site.call("run", site.write("said.json", {"id": "a", "type": "shell", "argv": ["echo", "x"]}))
+    assert answer.status == 0
+    assert "note: the log" in answer.err
+    assert "cannot be written" in answer.err

@@ -19,9 +19,7 @@ _WHERE = {
 def command(call: Invocation, shell: str) -> None:
     """Print the script that completes commands in your shell.
 
-    Put it where the shell looks, for example for bash:
-
-        dropmill completion bash > ~/.local/share/bash-completion/completions/dropmill
+    Put what it prints where the shell looks: its first line says where that is.
     """
     from click.shell_completion import get_completion_class
 

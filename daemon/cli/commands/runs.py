@@ -24,7 +24,9 @@ _LIMIT = 20
 @click.option(
     "--since", metavar="TIME", help="Only runs from then on: 90s, 1h, 2d, today, 2027-01-31, 2027-01-31T14:00."
 )
-@click.option("--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="At most so many."
+)
 @click.option("--before", metavar="RUN", help="The page behind this run.", shell_complete=completing.runs)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @invocation.options()
