@@ -14,13 +14,18 @@ from daemon.intake import Intake
 from daemon.library import Library
 from daemon.ownership import Ownership
 from daemon.whereabouts import database_url, values_folder
+from engine import tree
 from engine.attemptlog import AttemptLogs
 from engine.clock import SystemClock
+from engine.errors import BackendError
 from engine.executor import Executor, Listener
 from engine.history import History
 from engine.pool import Pool
+from engine.pool.generation import STATE_MARK
 from engine.store import Store
 from engine.values import Values
+
+_LEFTOVER_SECONDS = 10.0
 
 
 class Assembly:
@@ -37,6 +42,7 @@ class Assembly:
         """Compose the parts; `kind` says in the lock what owns the folder (`daemon` or `run`)."""
         state = config.paths.state
         self.config, self._kind = config, kind
+        self._mark = str(state.absolute())
         self._parts = contextlib.ExitStack()
         self.ambience: Ambience = gather(config, os.environ)
         self.ownership = Ownership(state)
@@ -55,6 +61,7 @@ class Assembly:
             grace_seconds=config.executor.grace,
             recycle_after=config.executor.recycle_after,
             recycle_memory=config.executor.recycle_memory,
+            state=self._mark,
         )
         self.executor = Executor(
             self.store,
@@ -69,9 +76,16 @@ class Assembly:
         self.intake = Intake(self.executor, Library(config.paths.workflows), config.limits)
 
     def open(self) -> None:
-        """Take the folder and open the memory; nothing runs yet, recovery may look around."""
+        """Take the folder, end what a former owner left running, open the memory; recovery may look around then.
+
+        Raises StateBusyError, BackendError if leftovers cannot be ended, or what `Store.open` raises.
+        """
         self.ownership.acquire(self._kind)
         self._parts.callback(self.ownership.release)
+        left = tree.end_marked(f"{STATE_MARK}={self._mark}", _LEFTOVER_SECONDS)
+        if left:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise BackendError(f"processes of a former life cannot be ended (pids {pids})")
         self.store.open()
         self._parts.callback(self.store.close)
 
