@@ -112,7 +112,7 @@ class Executor:
         """Compose it; nothing runs before `start`."""
         self._memory, self._backend, self._clock, self._limits = memory, backend, clock, limits
         self._values, self._ambience, self._entropy = values, ambience, entropy
-        self._listeners, self._on_death = list(listeners), on_death
+        self._listeners, self._on_death = tuple(listeners), on_death
         self._secrets = tuple(ambience.secrets.values())
         self._live: dict[str, _Live] = {}
         self._slots, self._timers = Slots(), Timers()
@@ -128,10 +128,6 @@ class Executor:
         self._is_tired = True
         self.failure: BaseException | None = None
         self.turns = 0
-
-    def listen(self, listener: Listener) -> None:
-        """Add a listener; call before `start`, or accept that the turn under way is not heard."""
-        self._listeners.append(listener)
 
     def start(self) -> None:
         """Start the loop in its own thread; the backend and the memory are up before. Harmless twice."""
