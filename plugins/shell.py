@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.task import fail
-from plugins._parts.child import OUT, Child, Hear
+from plugins._parts.child import OUT, Child
 from plugins._parts.printed import Echo, Kept, Tail
 
 _logger = logging.getLogger(__name__)
@@ -91,11 +91,12 @@ def run(task: dict[str, Any]) -> bool:
         (kept if stream == OUT else tail).add(data)
         echoes[stream != OUT].add(data)
 
-    child = _started(argv, task.get("cwd"), env, feed, hear)
+    child = Child(feed, hear)
     try:
-        with child:
-            code = child.wait()
+        _start(child, argv, task.get("cwd"), env)
+        code = child.wait()
     finally:
+        child.end()
         for echo in echoes:
             echo.end()
     _judge(code, task.get("expect_exit", [0]), str(tail))
@@ -150,11 +151,11 @@ def _whole(field: str, text: str) -> str:
     return _text(field, text)
 
 
-def _started(argv: list[str], cwd: str | None, env: dict[str, str], feed: bytes | None, hear: Hear) -> Child:
+def _start(child: Child, argv: list[str], cwd: str | None, env: dict[str, str]) -> None:
     if cwd is not None and not Path(_whole("cwd", cwd)).is_dir():
         fail(f"there is no folder {cwd!r} to run in (`cwd`)")
     try:
-        return Child(argv, cwd=cwd, env=env, feed=feed, hear=hear)
+        child.start(argv, cwd, env)
     except OSError as error:
         fail(_why_not(argv[0], cwd, env.get("PATH", os.defpath), error))
 

@@ -28,17 +28,17 @@ class Echo:
         if not end and len(self._pending) > _PENDING_CHARS:
             end = len(self._pending)
         if end:
-            self._stream.write(self._pending[:end])
+            # Taken before it is written: an interruption in between must not make `end` write it twice.
+            lines, self._pending = self._pending[:end], self._pending[end:]
+            self._stream.write(lines)
             self._stream.flush()
-            self._pending = self._pending[end:]
 
     def end(self) -> None:
         """Write what is left as a last line."""
-        rest = self._pending + self._decoder.decode(b"", final=True)
+        rest, self._pending = self._pending + self._decoder.decode(b"", final=True), ""
         if rest:
             self._stream.write(f"{rest}\n")
             self._stream.flush()
-        self._pending = ""
 
 
 class Kept:

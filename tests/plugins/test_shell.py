@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from plugins._parts import child
 from plugins._parts.printed import Echo, Kept, Tail
 from tests.plugins.contract import Bad, PluginContract
 from tests.plugins.direct import call, refusal
-from tests.waiting import wait_for, wait_for_file
+from tests.waiting import wait_for
 
 
 class TestShell(PluginContract):
@@ -41,7 +42,7 @@ class TestShell(PluginContract):
             Bad({}, "argv"),
             Bad({"argv": []}, "argv"),
             Bad({"argv": ["echo", 5]}, "argv.1: 5 is not of type"),
-            Bad({"argv": ["echo"], "command": "echo"}, "argv"),
+            Bad({"argv": ["echo"], "command": "echo"}, "command"),
             Bad({"command": "echo hi"}, "allow_command = true"),
             Bad({"argv": ["no-such-program-anywhere"]}, "there is no program 'no-such-program-anywhere' in "),
             Bad({"argv": ["echo"], "expect_exit": [256]}, "expect_exit"),
@@ -260,20 +261,6 @@ def wait_until_gone(pid: int) -> None:
     wait_for(lambda: not is_alive(pid), f"the end of process {pid}")
 
 
-def test_lines_are_passed_on_while_it_runs(tmp_path, monkeypatch):
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-
-    class Listener(io.StringIO):
-        def write(self, text):
-            if text == "ready\n":
-                fifo.write_text("go\n")  # the program waits for it, and would for ever if its line came at the end
-            return super().write(text)
-
-    monkeypatch.setattr(sys, "stdout", Listener())
-    assert sh(f"echo ready; read word < '{fifo}'; echo $word") == "ready\ngo"
-
-
 def test_one_that_closes_its_outputs_is_waited_for():
     assert failure("exec >&- 2>&-; read x; exit 4", stdin="x\n").exit_code == 4
 
@@ -314,63 +301,80 @@ def test_no_descriptor_and_no_child_is_left():
         os.waitpid(-1, os.WNOHANG)
 
 
-@pytest.fixture
-def interrupt_when():
-    """Return `interrupt_when(path)`: as soon as the file is there, raise here what the worker raises in an attempt."""
-    threads = []
+class Listener(io.StringIO):
+    """A log that does something when it hears a line."""
 
-    def interrupted(*_):
-        raise InterruptedByEngineError
+    def __init__(self, line, react):
+        super().__init__()
+        self.line, self.react = line, react
 
-    def wait_and_interrupt(path, main_thread):
-        wait_for_file(path)
-        signal.pthread_kill(main_thread, signal.SIGUSR1)
+    def write(self, text):
+        written = super().write(text)
+        if self.line in text:
+            self.react()
+        return written
 
-    def interrupt_when(path):
-        threads.append(threading.Thread(target=wait_and_interrupt, args=(path, threading.get_ident())))
-        threads[-1].start()
 
-    before = signal.signal(signal.SIGUSR1, interrupted)
-    yield interrupt_when
-    for thread in threads:
+def test_lines_are_passed_on_while_it_runs(tmp_path, monkeypatch):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # The program waits for the answer to its line, and would for ever if the line came at the end.
+    monkeypatch.setattr(sys, "stdout", Listener("ready\n", lambda: fifo.write_text("go\n")))
+    assert sh(f"echo ready; read word < '{fifo}'; echo $word") == "ready\ngo"
+
+
+def interrupt(*_):
+    raise InterruptedByEngineError
+
+
+def run_until_interrupted(script, folder):
+    """Run a script and, once it has said `ready`, raise what the worker raises in an attempt: here, by a signal."""
+    is_ready = threading.Event()
+
+    def wait_and_interrupt(listening):
+        if is_ready.wait(20):
+            signal.pthread_kill(listening, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    thread = threading.Thread(target=wait_and_interrupt, args=(threading.get_ident(),))
+    thread.start()
+    try:
+        with redirect_stdout(Listener("ready\n", is_ready.set)), pytest.raises(InterruptedByEngineError):
+            sh(script, cwd=str(folder))
+    finally:
         thread.join()
-    signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGUSR1, before)
 
 
-class TestInterruption:
-    def test_the_program_is_asked_and_can_clean_up(self, tmp_path, interrupt_when):
-        interrupt_when(tmp_path / "ready")
-        script = "trap 'echo swept > swept; exit 0' TERM; echo $$ > pid; > ready; while :; do sleep 0.01; done"
-        with pytest.raises(InterruptedByEngineError):
-            sh(script, cwd=str(tmp_path))
-        assert (tmp_path / "swept").read_text() == "swept\n"
-        assert not is_alive(int((tmp_path / "pid").read_text()))
+def test_an_interrupted_program_is_asked_and_can_clean_up(tmp_path):
+    script = "trap 'echo swept > swept; exit 0' TERM; echo $$ > pid; echo ready; while :; do sleep 0.01; done"
+    run_until_interrupted(script, tmp_path)
+    assert (tmp_path / "swept").read_text() == "swept\n"
+    assert not is_alive(int((tmp_path / "pid").read_text()))
 
-    def test_one_that_does_not_listen_is_killed_with_all_its_children(self, tmp_path, interrupt_when, monkeypatch):
-        monkeypatch.setattr(child, "_GRACE_SECONDS", 0.1)
-        interrupt_when(tmp_path / "ready")
-        script = (
-            "trap '' TERM; echo $$ > pid; sleep 600 & echo $! >> pid; (sleep 600 & echo $! >> pid; > ready; wait); wait"
-        )
-        with pytest.raises(InterruptedByEngineError):
-            sh(script, cwd=str(tmp_path))
-        pids = [int(line) for line in (tmp_path / "pid").read_text().split()]
-        assert len(pids) == 3
-        for pid in pids:
-            wait_until_gone(pid)
 
-    def test_a_child_may_finish_after_its_parent_within_the_grace(self, tmp_path, interrupt_when):
-        interrupt_when(tmp_path / "ready")
-        inner = "trap 'echo swept > swept; exit 0' TERM; > ready; while :; do sleep 0.01; done"
-        with pytest.raises(InterruptedByEngineError):
-            sh(f'sh -c "{inner}" & wait', cwd=str(tmp_path))
-        assert (tmp_path / "swept").read_text() == "swept\n"
+def test_an_interrupted_program_that_does_not_listen_is_killed_with_all_its_children(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "_GRACE_SECONDS", 0.1)
+    inner = "(sleep 600 & echo $! >> pid; echo ready; wait)"
+    run_until_interrupted(f"trap '' TERM; echo $$ > pid; sleep 600 & echo $! >> pid; {inner}; wait", tmp_path)
+    pids = [int(line) for line in (tmp_path / "pid").read_text().split()]
+    assert len(pids) == 3
+    for pid in pids:
+        wait_until_gone(pid)
 
-    def test_what_it_said_before_is_in_the_log(self, tmp_path, interrupt_when, capfd):
-        interrupt_when(tmp_path / "ready")
-        with pytest.raises(InterruptedByEngineError):
-            sh("printf 'no line end'; > ready; sleep 600", cwd=str(tmp_path))
-        assert capfd.readouterr().out == "no line end\n"
+
+def test_a_child_of_an_interrupted_program_may_finish_after_it_within_the_grace(tmp_path):
+    inner = "trap 'echo swept > swept; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    run_until_interrupted(f'sh -c "{inner}" & wait', tmp_path)
+    assert (tmp_path / "swept").read_text() == "swept\n"
+
+
+def test_what_it_said_before_an_interruption_is_in_the_log_once(monkeypatch):
+    log = Listener("now\n", interrupt)
+    monkeypatch.setattr(sys, "stdout", log)
+    with pytest.raises(InterruptedByEngineError):
+        sh("printf 'now\\nno line end'; sleep 600")
+    assert log.getvalue() == "now\nno line end\n"
 
 
 class Recorder(io.StringIO):
