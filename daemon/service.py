@@ -51,6 +51,9 @@ class Part(Protocol):
 
 Making = Callable[[Assembly], Part]
 
+# In the order in which they start; they stop in reverse.
+PARTS: Mapping[str, Making] = {}
+
 
 class Service:
     """Run the daemon on one configuration until it is told to stop; `run` returns the exit status.
@@ -63,7 +66,7 @@ class Service:
         path: Path | None,
         environ: Mapping[str, str],
         *,
-        makings: Mapping[str, Making],
+        makings: Mapping[str, Making] = PARTS,
         banner: Callable[[Config], None] = lambda _config: None,
     ) -> None:
         """Keep what is needed to start; nothing is read or touched yet."""
@@ -92,7 +95,9 @@ class Service:
 
     def _say_last_words(self) -> None:
         """Name what ended the daemon, in the log or, where there is none yet, on standard error."""
-        if self._failure is not None:
+        if self._failure is None:
+            logger.info("stopped")
+        else:
             self._notifier.stopping(f"failed: {self._failure}")
             if self._log is None:
                 print(f"dropmill: {self._failure}", file=sys.stderr)  # noqa: T201 -- there is no log yet
@@ -110,6 +115,7 @@ class Service:
         try:
             self._start(config, assembly)
             self._notifier.ready(self._status(assembly))
+            logger.info("ready: {}", self._status(assembly))
             self._banner(config)
             self._wait(config, assembly, signals)
         finally:

@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 
 
 ENTRIES: dict[str, Entry] = {
+    "serve": Entry("Run", "Run the daemon: watch the inbox, keep the schedules, until it is told to stop."),
     "run": Entry("Run", "Run a workflow here and now, and show how it goes."),
     "validate": Entry("Prepare", "Check workflow documents and show every problem where it stands."),
     "plan": Entry("Prepare", "Show in which order the tasks of a workflow would run."),
