@@ -54,6 +54,7 @@ class Counters(msgspec.Struct):
 
     dispatched: int = 0
     reported: int = 0
+    recalls: int = 0
     timed_out: int = 0
     killed: int = 0
     workers_lost: int = 0
@@ -105,7 +106,7 @@ class Pool:
         self._crew.watch(self._bell)
         self._reports: list[tuple[str, Report]] = []
         self._is_started = self._is_stopping = self._is_stopped = self._is_woken = False
-        self.counters = Counters()
+        self._counters = Counters()
 
     def start(self) -> None:
         """Start the fork server and the workers; return when they are there. Harmless twice.
@@ -163,7 +164,7 @@ class Pool:
 
     def dispatch(self, assignments: Sequence[Assignment]) -> None:
         """Begin these attempts; one whose worker is gone by now begins as soon as another has room."""
-        self.counters.dispatched += len(assignments)
+        self._counters.dispatched += len(assignments)
         flights = []
         for assignment in assignments:
             try:
@@ -201,7 +202,7 @@ class Pool:
                 self._turn(until)
             self._is_woken = self._crew.has_news = False
         reports, self._reports = self._reports, []
-        self.counters.reported += len(reports)
+        self._counters.reported += len(reports)
         return reports
 
     def wake(self) -> None:
@@ -213,6 +214,11 @@ class Pool:
     def workers(self) -> list[WorkerView]:
         """Show every worker."""
         return [_view(lane) for lane in self._crew]
+
+    @property
+    def counters(self) -> Counters:
+        """Return what has happened so far."""
+        return msgspec.structs.replace(self._counters, recalls=self._warden.recalls)
 
     @property
     def server_pids(self) -> list[int]:
@@ -327,7 +333,7 @@ class Pool:
 
     def _recycle(self, lane: Lane) -> None:
         if not lane.is_closed:
-            self.counters.workers_recycled += 1
+            self._counters.workers_recycled += 1
             self._crew.close_lane(lane)
 
     def _take_back(self, lane: Lane, seqs: frozenset[int]) -> None:
@@ -365,7 +371,7 @@ class Pool:
             if flight.has_said:
                 self._logs.end(*flight.key, flight.dropped)
             if flight.doom is None:
-                self.counters.workers_lost += 1
+                self._counters.workers_lost += 1
                 exited = None if lane.fault else death.exited
                 report = from_death(flight.assignment, exited, lane.fault or death.detail)
                 self._reports.append((flight.assignment.run, report))
@@ -381,8 +387,8 @@ class Pool:
             self._reports.append((flight.assignment.run, from_doom(flight.assignment, reason)))
 
     def _count(self, doom: Doom) -> None:
-        self.counters.timed_out += doom is Doom.TIMEOUT
-        self.counters.killed += doom is Doom.KILL
+        self._counters.timed_out += doom is Doom.TIMEOUT
+        self._counters.killed += doom is Doom.KILL
 
     def _write(self, flight: Flight, data: bytes, dropped: int) -> None:
         flight.has_said = True

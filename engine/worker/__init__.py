@@ -11,9 +11,11 @@ import resource
 import select
 import signal
 import socket
+import sys
 import threading
+import traceback
 from collections import deque
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import msgspec
 
@@ -87,17 +89,17 @@ class Worker:
             except IndexError:
                 self._arrival.poll()
             with self._reading:
-                if not self._take_in():
+                if self._take_in() == 0:
                     return None
 
-    def _take_in(self) -> bool:
-        """Read what has arrived; False when the pool has closed its end and nothing is left."""
+    def _take_in(self) -> int | None:
+        """Read what has arrived and return how much: 0 if the pool has closed its end, None if nothing has yet."""
         try:
             data = self._channel.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:  # the watcher was first
-            return True
+        except BlockingIOError:
+            return None
         self._line.extend(self._frames.feed(data))
-        return bool(data)
+        return len(data)
 
     def _attempt(self, dispatch: Dispatch) -> Done:
         self._running = self._speaker = dispatch.seq
@@ -172,6 +174,14 @@ class Worker:
             self._channel.sendall(frame(messages))
 
     def _watch(self) -> None:
+        try:
+            self._watch_on()
+        finally:  # only by an error: without its watcher a worker neither hears nor is heard
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def _watch_on(self) -> NoReturn:
         everything, calm = select.poll(), select.poll()
         for poller in (everything, calm):
             poller.register(self._recall, select.POLLIN)
@@ -207,9 +217,8 @@ class Worker:
 
     def _give_back(self) -> None:
         with self._reading:
-            while self._arrival.poll(0):
-                if not self._take_in():
-                    break
+            while self._take_in():
+                pass
         seqs = []
         try:
             while True:

@@ -75,10 +75,14 @@ class Driver:
 
     def start_in_line(self, *assignments):
         """Dispatch attempts of the type `quick` together to a backend of one worker: they stand in its line."""
-        for assignment in assignments:
-            assert assignment.type == "quick"
-            assert self.backend.reserve("quick", "worker")
+        assert {assignment.type for assignment in assignments} == {"quick"}
+        # On a busy machine nothing is quick at first.
+        self._collect_until(lambda: self._has_room(len(assignments)) or self.teach(), "room in the line")
         return self.dispatch(*assignments)
+
+    def _has_room(self, count):
+        self.backend.collect(0.0)
+        return all(self.backend.reserve("quick", "worker") for _ in range(count))
 
     def quick(self, do, **more):
         return self.assignment(do, type="quick", **more)

@@ -1,11 +1,15 @@
 """What stands in one worker's line: nothing waits behind a long attempt, and nothing suffers for the one before it."""
 
+import os
+import signal
+
 import pytest
 
 from engine.facts import Killed, Succeeded, TimedOut
 from tests.hands.backend_contract import NEVER
 from tests.hands.driver import Driver
 from tests.hands.pools import pools
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -120,3 +124,16 @@ def test_large_inputs_for_a_busy_worker_wait_in_the_pool_and_arrive_whole(drive,
 
     for report in drive.all_reports(keys):
         assert len(report.output) == size + len('{"a":""}')
+
+
+def test_what_is_recalled_before_it_has_begun_runs_once(drive):
+    for _ in range(20):
+        recalls = drive.backend.counters.recalls
+        (worker,) = drive.backend.workers
+        os.kill(worker.pid, signal.SIGSTOP)
+        keys = drive.start_in_line(*(drive.quick("mark") for _ in range(5)))
+        wait_for(lambda before=recalls: drive._collect(0.0) or drive.backend.counters.recalls > before, "the recall")
+        os.kill(worker.pid, signal.SIGCONT)
+        drive.all_reports(keys)
+
+    assert len(drive.ledger("did")) == 100

@@ -100,6 +100,7 @@ def test_children_are_found_without_the_kernels_list_of_them(family, monkeypatch
 
 def test_a_strike_kills_what_is_below_and_nothing_else(family):
     os.kill(family.pid, signal.SIGSTOP)
+    wait_for(lambda: seen(family.pid).is_stopped, "the shell to stop")
     below = tree.below(family.pid)
 
     assert tree.strike(family.pid) == 4
