@@ -5,39 +5,34 @@ that no reader keeps the write-ahead log from being cut back. Lists page by key.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
-from sqlalchemy import Connection, Engine, Row, Select, StaticPool, create_engine, func, select, tuple_
+from sqlalchemy import Connection, Engine, Select, StaticPool, create_engine, func, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from engine import database, migrations, tables
 from engine.admission import tail_of
-from engine.clock import rfc3339
 from engine.errors import (
     RunAmbiguousError,
     RunUnknownError,
-    StoreCorruptError,
     StoreTooNewError,
     TaskUnknownError,
     WorkflowUnknownError,
 )
+from engine.recall import Record, attempt_view, event_view, open_run, run_view, task_view, written
 from engine.rows import plain
-from engine.states import ENDED, ClaimState, Reason, State
+from engine.states import ENDED, ClaimState, State
 from engine.tables import attempts, claims, events, runs, tasks, workflows
 from engine.values import Values
-from engine.views import AttemptView, Counts, EventView, OpenClaim, OpenRun, OpenTask, RunView, TaskView, VersionView
+from engine.views import AttemptView, Counts, EventView, OpenClaim, OpenRun, RunView, VersionView
 
 _OPEN = sorted(set(State) - ENDED)
 _MATCHES = 100
 _PORTION = 200
 # `~` sorts behind every character an id may hold.
 _AFTER_ANY = "~"
-# An attempt that vanished with its process: whether that was anybody's failure.
-_LOST = Reason.DAEMON_LOST.value
-_STOPPED = Reason.DAEMON_STOPPED.value
 _SHOWN = (
     runs.c.id,
     runs.c.workflow,
@@ -50,7 +45,6 @@ _SHOWN = (
     runs.c.started_at,
     runs.c.ended_at,
 )
-_Row = Row[*tuple[Any, ...]]
 
 
 class History:
@@ -102,7 +96,7 @@ class History:
                     raise RunUnknownError(before)
                 newest = newest.where(tuple_(runs.c.created_at, runs.c.pk) < tuple_(last.created_at, last.pk))
             found = connection.execute(newest).all()
-        return [_run_view(row) for row in found]
+        return [run_view(row) for row in found]
 
     def run(self, name: str) -> RunView:
         """Show a run in full, named by its id or by a beginning or end of it that fits no other.
@@ -114,29 +108,28 @@ class History:
             row = connection.execute(select(*_SHOWN).where(runs.c.pk == pk)).one()
             of_run = select(tasks).where(tasks.c.run_pk == pk).order_by(tasks.c.position)
             found = connection.execute(of_run).all()
-        return msgspec.structs.replace(_run_view(row), tasks=[self._task_view(task) for task in found])
+        return self._in_full(row, found)
 
     def runs_in_full(self, ids: Sequence[str]) -> dict[str, RunView]:
         """Show many runs in full, by their whole ids; one that is not known is left out."""
-        shown: dict[str, RunView] = {}
+        found: list[Any] = []
+        parts: dict[int, list[Any]] = {}
         with self._reading() as connection:
             for some in _portions(ids):
-                found = connection.execute(select(runs.c.pk, *_SHOWN).where(runs.c.id.in_(some))).all()
-                keys = {row.pk: row.id for row in found}
+                rows = connection.execute(select(runs.c.pk, *_SHOWN).where(runs.c.id.in_(some))).all()
+                keys = [row.pk for row in rows]
                 of_runs = select(tasks).where(tasks.c.run_pk.in_(keys)).order_by(tasks.c.run_pk, tasks.c.position)
-                parts: dict[str, list[TaskView]] = {row.id: [] for row in found}
                 for task in connection.execute(of_runs):
-                    parts[keys[task.run_pk]].append(self._task_view(task))
-                for row in found:
-                    shown[row.id] = msgspec.structs.replace(_run_view(row), tasks=parts[row.id])
-        return shown
+                    parts.setdefault(task.run_pk, []).append(task)
+                found += rows
+        return {row.id: self._in_full(row, parts.get(row.pk, [])) for row in found}
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[EventView]:
         """List what happened to a run, oldest first, from behind the event whose id is `after`; raises as `run`."""
         newer = select(events).where(events.c.pk > after).order_by(events.c.pk).limit(limit)
         with self._reading() as connection:
             found = connection.execute(newer.where(events.c.run_pk == _find(connection, run))).all()
-        return [_event_view(row) for row in found]
+        return [event_view(row) for row in found]
 
     def attempts(self, run: str, task: str | None = None) -> list[AttemptView]:
         """List every attempt of a run, or of one of its tasks, in the order they began; raises as `run`.
@@ -153,12 +146,12 @@ class History:
                     raise TaskUnknownError(run, task)
                 query = query.where(attempts.c.task == task)
             found = connection.execute(query).all()
-        return [_attempt_view(row) for row in found]
+        return [attempt_view(row) for row in found]
 
     def open_runs(self) -> list[OpenRun]:
         """Return everything needed to take up the runs that have not ended, oldest first."""
         is_open = runs.c.state.in_(_OPEN)
-        shown = select(runs, workflows.c.hash).join(workflows, workflows.c.pk == runs.c.workflow_pk).where(is_open)
+        shown = select(runs).where(is_open)
         of_open = select(tasks).join(runs, runs.c.pk == tasks.c.run_pk).where(is_open)
         tried = select(attempts).join(runs, runs.c.pk == attempts.c.run_pk).where(is_open)
         documents = select(workflows.c.pk, workflows.c.document).where(
@@ -169,11 +162,14 @@ class History:
             rows = connection.execute(of_open.order_by(tasks.c.run_pk, tasks.c.position)).all()
             tries = connection.execute(tried).all()
             texts = {row.pk: row.document for row in connection.execute(documents)}
-        record = _Record(tries)
-        by_run: dict[int, list[_Row]] = {}
+        record = Record(tries)
+        by_run: dict[int, list[Any]] = {}
         for row in rows:
             by_run.setdefault(row.run_pk, []).append(row)
-        return [self._open_run(row, bytes(texts[row.workflow_pk]), by_run.get(row.pk, []), record) for row in found]
+        return [
+            open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, []), self._values))
+            for row in found
+        ]
 
     def outputs(self, run: str) -> dict[str, bytes]:
         """Return the output of every COMPLETED task of a run as JSON: what a run that repeats it may reuse.
@@ -196,7 +192,7 @@ class History:
                 shown.join(newest, newest.c.pk == workflows.c.pk).order_by(workflows.c.name)
             ).all()
         return [
-            VersionView(name=row.name, hash=row.hash, versions=row.versions, created_at=_written(row.created_at))
+            VersionView(name=row.name, hash=row.hash, versions=row.versions, created_at=written(row.created_at))
             for row in found
         ]
 
@@ -289,6 +285,9 @@ class History:
         self._is_ready = True
         return self._engine
 
+    def _in_full(self, row: Any, of_run: Sequence[Any]) -> RunView:
+        return msgspec.structs.replace(run_view(row), tasks=[task_view(task, self._values) for task in of_run])
+
     def _empty(self) -> Engine:
         if self._nothing is None:
             self._nothing = create_engine("sqlite://", poolclass=StaticPool)
@@ -296,128 +295,10 @@ class History:
                 tables.create(connection)
         return self._nothing
 
-    def _task_view(self, row: _Row) -> TaskView:
-        message = row.message
-        try:
-            output = self._values.join(row.output, row.output_ref)
-        except StoreCorruptError as error:
-            # The rest of the run is still worth showing.
-            output, message = b"null", f"{message} ({error})".strip()
-        return TaskView(
-            id=row.key,
-            type=row.type,
-            state=State(row.state),
-            reason=row.reason,
-            message=message,
-            attempts=row.attempt,
-            output=Raw(output),
-            started_at=rfc3339(row.started_at),
-            ended_at=rfc3339(row.ended_at),
-        )
-
-    def _open_run(self, row: _Row, document: bytes, of_run: list[_Row], record: "_Record") -> OpenRun:
-        ending = None
-        if row.ending_state is not None:
-            ending = (State(row.ending_state), Reason(row.ending_reason), row.ending_message)
-        return OpenRun(
-            id=row.id,
-            workflow=row.workflow,
-            document=document,
-            state=State(row.state),
-            trigger=msgspec.json.decode(row.trigger),
-            params=msgspec.json.decode(row.params),
-            labels=msgspec.json.decode(row.labels) if row.labels else {},
-            priority=row.priority,
-            run_at=row.run_at,
-            deadline=row.deadline,
-            ending=ending,
-            created_at=row.created_at,
-            started_at=row.started_at,
-            tasks={task.key: record.task(task, self._values) for task in of_run},
-        )
-
-
-class _Record:
-    """What the attempts of open runs tell of a task: how many failed, how many vanished, when the last one began."""
-
-    def __init__(self, tries: Iterable[_Row]) -> None:
-        self._failures: dict[tuple[int, str], int] = {}
-        self._lost: dict[tuple[int, str], int] = {}
-        self._started: dict[tuple[int, str, int], float] = {}
-        for row in tries:
-            key = (row.run_pk, row.task)
-            self._started[*key, row.number] = row.started_at
-            if row.state == State.FAILED and row.reason != _STOPPED:
-                count = self._lost if row.reason == _LOST else self._failures
-                count[key] = count.get(key, 0) + 1
-
-    def task(self, row: _Row, values: Values) -> OpenTask:
-        key = (row.run_pk, row.key)
-        return OpenTask(
-            state=State(row.state),
-            attempt=row.attempt,
-            failures=self._failures.get(key, 0),
-            lost=self._lost.get(key, 0),
-            reason=None if row.reason is None else Reason(row.reason),
-            message=row.message,
-            due_at=row.due_at,
-            started_at=self._started.get((*key, row.attempt)),
-            memo=b"null" if row.memo is None else bytes(row.memo),
-            output=values.join(row.output, row.output_ref),
-        )
-
-
-def _run_view(row: _Row) -> RunView:
-    return RunView(
-        id=row.id,
-        workflow=row.workflow,
-        state=State(row.state),
-        reason=row.reason,
-        message=row.message,
-        trigger=msgspec.json.decode(row.trigger),
-        params=msgspec.json.decode(row.params),
-        created_at=_written(row.created_at),
-        started_at=rfc3339(row.started_at),
-        ended_at=rfc3339(row.ended_at),
-    )
-
-
-def _attempt_view(row: _Row) -> AttemptView:
-    return AttemptView(
-        task=row.task,
-        attempt=row.number,
-        state=State(row.state),
-        reason=row.reason,
-        message=row.message,
-        exit_code=row.exit_code,
-        started_at=_written(row.started_at),
-        ended_at=rfc3339(row.ended_at),
-        seconds=row.seconds,
-        cpu_seconds=row.cpu_seconds,
-        memory_bytes=row.memory_bytes,
-    )
-
-
-def _event_view(row: _Row) -> EventView:
-    return EventView(
-        id=row.pk,
-        at=_written(row.at),
-        task=row.task,
-        attempt=row.attempt,
-        state=None if row.state is None else State(row.state),
-        reason=row.reason,
-        message=row.message,
-        actor=row.actor,
-    )
-
 
 def _portions(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut a list to lengths that a statement takes, and that plans are kept for."""
     return (keys[at : at + _PORTION] for at in range(0, len(keys), _PORTION))
-
-
-def _written(seconds: float) -> str:
-    return rfc3339(seconds) or ""
 
 
 def _find(connection: Connection, name: str) -> int:
