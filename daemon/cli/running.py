@@ -76,9 +76,11 @@ class Here:
                 assembly.start()
                 plan = assembly.intake.plan(self._document.data, name=self._document.name)
                 origin = make_origin(plan.workflow)
+                # From here on there is a run to cancel: an interruption would leave it open.
+                signals.into(self._heard)
                 receipt = assembly.intake.submit(self._document.data, origin, name=self._document.name)
                 progress = Progress((task.id, task.type) for task in plan.workflow.tasks)
-                cut = self._follow(assembly, signals, receipt, progress, show(receipt, plan, progress))
+                cut = self._follow(assembly, receipt, progress, show(receipt, plan, progress))
             finally:
                 signals.into(None)
                 assembly.stop(0.0)
@@ -87,12 +89,9 @@ class Here:
             assembly.history.close()
         return Ended(run, plan, progress, receipt.is_new, cut, assembly.logs.problem)
 
-    def _follow(
-        self, assembly: Assembly, signals: Signals, receipt: Receipt, progress: Progress, view: View
-    ) -> int | None:
+    def _follow(self, assembly: Assembly, receipt: Receipt, progress: Progress, view: View) -> int | None:
         if not receipt.is_new:
             return None
-        signals.into(self._heard)
         return follow(self._heard, progress, view, lambda: assembly.executor.cancel(receipt.run))
 
     def _listen(self, _run: str, orders: Sequence[Order], now: float) -> None:

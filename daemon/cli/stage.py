@@ -7,7 +7,7 @@ there unless it fails (`--quiet`).
 from pathlib import Path
 
 from daemon.cli.invocation import Invocation
-from daemon.cli.memory import shown_id
+from daemon.cli.memory import ORPHANED, has_ended, shown_id
 from daemon.cli.outcome import Outcome
 from daemon.cli.running import Ended
 from daemon.cli.tailing import last_lines
@@ -73,6 +73,9 @@ class Stage:
         outcome = Outcome(self._out, run, self._logs)
         if not ended.is_new:
             self._out.line(f"An earlier run had this idempotency key, and answers for this one: {run.id}")
+            if not has_ended(run):
+                # The folder was ours meanwhile, so nobody else can have been running it.
+                self._out.line(Styled("note: ", "odd"), ORPHANED)
         elif self._frame is not None:
             outcome.rows(ended.progress, self._frame)
         if has_completed:

@@ -222,3 +222,19 @@ def test_logs_that_cannot_be_written_fail_no_run_and_are_said(site):
     assert answer.status == 0
     assert "note: the log" in answer.err
     assert "cannot be written" in answer.err
+
+
+def test_a_signal_right_after_the_submission_cancels_the_run_and_leaves_nothing_open(site):
+    from daemon.cli.documents import Document
+    from daemon.cli.running import Here
+    from daemon.cli.watching.following import SilentView
+    from daemon.config import load
+    from daemon.intake import Origin
+
+    def show(*_):
+        signal.raise_signal(signal.SIGINT)
+        return SilentView()
+
+    document = Document(json.dumps({"tasks": [SLOW]}).encode(), "slow.json", "slow")
+    ended = Here(load(site.config, {}), document).run(lambda _: Origin(trigger={"type": "cli"}), show, print)
+    assert (ended.run.state, ended.run.reason, ended.signal) == ("CANCELLED", "user", None)

@@ -151,9 +151,8 @@ def test_json_on_a_terminal_shows_the_run_live_on_stderr_and_json_at_the_end(sit
 
 
 def test_tables_keep_to_the_width_of_the_terminal(site, terminal):
-    long = site.write("a-workflow-with-a-name-that-goes-on-and-on-until-nobody-can-read-it-any-more.json", {
-        "id": "a-task-with-a-name-that-goes-on-and-on-until-nobody-can-read-it-any-more", "type": "print", "message": "y" * 300
-    })  # fmt: skip
+    name = "a-name-that-goes-on-and-on-until-nobody-can-read-it-any-more"
+    long = site.write(f"{name}.json", {"id": name, "type": "print", "message": "y" * 300})
     assert site.call("run", "-q", long).status == 0
     for arguments in (["runs"], ["show", "last"]):
         screen = terminal(*arguments, columns=60)

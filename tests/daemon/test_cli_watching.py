@@ -270,3 +270,20 @@ def test_whoever_follows_hears_of_the_death_of_who_runs():
     heard.put(Died(OSError("disk gone")))
     with pytest.raises(OSError, match="disk gone"):
         follow(heard, progress_of(1), SilentView(), lambda: None)
+
+
+def test_whoever_keeps_talking_does_not_keep_the_picture_from_being_drawn():
+    heard, drawn = queue(), []
+
+    class Talkative(SilentView):
+        def take(self, changes):
+            heard.put([change(0, "RUNNING")])
+
+        def refresh(self):
+            drawn.append(1)
+            if len(drawn) == 3:
+                heard.put(ENDING)
+
+    heard.put([change(0, "RUNNING")])
+    assert follow(heard, progress_of(1), Talkative(), lambda: None) is None
+    assert len(drawn) >= 3

@@ -41,7 +41,7 @@ def _list(call: Invocation, catalogue: "Catalogue") -> None:
         (
             Styled(kind.type, "head"),
             kind.version,
-            "built in" if kind.is_builtin else kind.source,
+            _source(kind),
             ", ".join(kind.required_fields),
             kind.description,
         )
@@ -60,6 +60,12 @@ def _list(call: Invocation, catalogue: "Catalogue") -> None:
         )
 
 
+def _source(kind: "TaskType") -> str:
+    if kind.is_builtin:
+        return "built in"
+    return kind.source + (" (instead of the built-in one)" if kind.overrides else "")
+
+
 def _describe(call: Invocation, catalogue: "Catalogue", name: str, *, as_json: bool) -> None:
     from daemon.cli.fields import describe, sample
     from daemon.cli.text import Styled, encoded
@@ -72,7 +78,7 @@ def _describe(call: Invocation, catalogue: "Catalogue", name: str, *, as_json: b
     out = call.out
     version = f" {kind.version}" if kind.version else ""
     out.line(Styled(kind.type, "head"), version, f": {kind.description}" if kind.description else "")
-    out.line(Styled("built in" if kind.is_builtin else kind.source, "faint"))
+    out.line(Styled(_source(kind), "faint"))
     rows = [
         (
             Styled(field.name, "head"),

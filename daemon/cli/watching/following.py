@@ -145,10 +145,12 @@ def settle(heard: Heard, progress: Progress) -> None:
 
 
 def _waited(heard: Heard, seconds: float) -> Iterator[Item]:
-    """Yield what comes in: wait for the first, take whatever else is there."""
+    """Yield what comes in: wait for the first, take what is there then, but not what comes in meanwhile."""
     with contextlib.suppress(Empty):
-        yield heard.get(timeout=seconds)
-        while True:
+        first = heard.get(timeout=seconds)
+        more = heard.qsize()
+        yield first
+        for _ in range(more):
             yield heard.get_nowait()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from daemon.cli.output import Output, ReaderGoneError
 from daemon.cli.watching.frame import Frame, Line
 from daemon.cli.watching.progress import Change
-from engine.clock import wall
+from engine.clock import ticks, wall
 
 _ECHO_CELLS = 4
 
@@ -25,6 +25,7 @@ class LiveView:
         self._output, self._frame = output, frame
         self._notice = ""
         self._live: Any = None
+        self._drawn_at = -self.patience
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -43,7 +44,10 @@ class LiveView:
         """Leave them to the next picture."""
 
     def refresh(self) -> None:
-        """Draw the run as it is now."""
+        """Draw the run as it is now, unless that was done a moment ago."""
+        if ticks() - self._drawn_at < self.patience / 2:
+            return
+        self._drawn_at = ticks()
         console = self._output.console
         # One line less than there are: the cursor stands below the last.
         lines = self._frame.draw(wall(), console.width, max(1, console.height - 1), self._notice)
@@ -51,8 +55,8 @@ class LiveView:
             self._live.update(self._picture(lines, console.width), refresh=True)
 
     def note(self, sentence: str) -> None:
-        """Show a sentence under the run from now on."""
-        self._notice = sentence
+        """Show a sentence under the run from now on, and at once."""
+        self._notice, self._drawn_at = sentence, -self.patience
 
     def _picture(self, lines: Sequence[Line], width: int) -> Any:
         from rich.console import Group
