@@ -34,7 +34,7 @@ _OF_RUN = (Begin, WindDown, Finish)
 
 # The bare texts: drivers take long over members of an enumeration.
 _RUNNING, _WAITING, _RETRYING = State.RUNNING.value, State.WAITING.value, State.RETRYING.value
-_FAILED, _SKIPPED = State.FAILED.value, State.SKIPPED.value
+_COMPLETED, _FAILED, _SKIPPED = State.COMPLETED.value, State.FAILED.value, State.SKIPPED.value
 
 
 def plain(text: str) -> str:
@@ -61,6 +61,10 @@ class Rows:
         self.is_tangled = False
         self._rows: dict[Statement, list[Row]] = {statement: [] for statement in statements.in_sequence}
         self._events = self._rows[statements.event]
+        # Almost every order is a Start or a Complete: theirs are at hand.
+        self._started, self._opened = self._rows[statements.start], self._rows[statements.open]
+        self._completed = self._rows[statements.end_open[State.COMPLETED]]
+        self._closed = self._rows[statements.close[State.COMPLETED]]
         self._adding: dict[type, Callable[[int, Any], None]] = {
             Begin: self._begin,
             Start: self._start,
@@ -97,12 +101,19 @@ class Rows:
 
     def _start(self, run: int, order: Start) -> None:
         task, attempt, now = order.task, order.attempt, self._now
-        self._rows[self._statements.start].append((attempt, now, run, task, attempt - 1, attempt))
-        self._rows[self._statements.open].append((run, task, attempt, now))
+        self._started.append((attempt, now, run, task, attempt - 1, attempt))
+        self._opened.append((run, task, attempt, now))
         self._events.append((run, now, task, attempt, _RUNNING, None, "", None))
 
     def _complete(self, run: int, order: Complete) -> None:
-        self._end(run, order, State.COMPLETED, None, "", order.output)
+        task, attempt, now = order.task, order.attempt, self._now
+        if not attempt:
+            self._end(run, order, State.COMPLETED, None, "", order.output)
+            return
+        inline, ref = self._values.split(order.output)
+        self._completed.append((None, "", now, inline, ref, run, task, attempt))
+        self._closed.append((None, "", None, now, *_took(order.usage), run, task, attempt))
+        self._events.append((run, now, task, attempt, _COMPLETED, None, "", None))
 
     def _fail(self, run: int, order: Fail) -> None:
         self._end(run, order, State.FAILED, code(order.reason), plain(order.message), order.output, order.exit_code)
