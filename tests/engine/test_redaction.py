@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -33,6 +34,8 @@ def forms(secret: str) -> list[str]:
         quote(secret),
         quote(secret, safe=""),
         quote_plus(secret),
+        re.sub("%..", lambda match: match[0].lower(), quote(secret, safe="")),
+        re.sub("%..", lambda match: match[0].lower(), quote_plus(secret)),
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode().rstrip("="),
     ]
@@ -131,6 +134,7 @@ def test_each_line_of_a_key_is_a_secret_of_its_own():
 
 def test_overlapping_secrets_leave_no_rest():
     assert redact("xabcdefghijkly", ["abcd", "cdefghijkl"]) == f"x{MASK}y"
+    assert redact("xabcdefghijkly", ["abcdefghijkl", "bcde"]) == f"x{MASK}y"
 
 
 def test_what_the_mask_brings_together_is_no_secret_either():

@@ -1,5 +1,7 @@
 import inspect
 import os
+import select
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,12 @@ def _interpreter_as_before():
 def write(folder, name, text):
     path = folder / name
     path.write_text(text)
+    return path
+
+
+def touched(path, seconds):
+    """Set the time of the last change, as an archive or a copy with `-p` does."""
+    os.utime(path, (seconds, seconds))
     return path
 
 
@@ -163,6 +171,14 @@ def test_a_broken_file_is_listed_with_its_reason_and_isolates_itself(folder, tex
     assert words in broken.message
 
 
+def test_nothing_is_fetched_for_a_schema(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        schema = {"$ref": f"http://127.0.0.1:{server.getsockname()[1]}/schema"}
+        write(folder, "a.py", f"TASK_TYPE = 'a'\nPARAM_SCHEMA = {schema}\ndef run(task): return True\n")
+        assert only_broken(folder).code == "bad_param_schema"
+        assert select.select([server], [], [], 0)[0] == []
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED_FIELDS | HANDED_FIELDS))
 @pytest.mark.parametrize("where", ["REQUIRED_FIELDS = ['{}']", "PARAM_SCHEMA = {{'properties': {{'{}': {{}}}}}}"])
 def test_a_field_with_a_name_of_the_engine_is_refused(folder, name, where):
@@ -175,6 +191,12 @@ def test_a_field_with_a_name_of_the_engine_is_refused(folder, name, where):
 def test_a_typed_function_may_not_take_a_field_with_a_name_of_the_engine(folder):
     write(folder, "a.py", "from engine.task import task\n@task('a')\ndef f(timeout: int): ...\n")
     assert "'timeout'" in only_broken(folder).message
+
+
+def test_a_file_that_fails_half_way_leaves_no_half_module_behind(folder):
+    write(folder, "a.py", "x = 1\nraise SystemExit\n")
+    load(folder)
+    assert [name for name in sys.modules if name.startswith("dropmill_plugin_")] == []
 
 
 def test_a_link_that_leads_nowhere_is_listed(folder):
@@ -268,12 +290,12 @@ def test_our_own_builtin_plugins_are_all_usable():
 
 def test_a_changed_file_is_never_taken_for_its_old_self(folder):
     path = write(folder, "a.py", "TASK_TYPE = 'a'\ndef run(task):\n    task['output'] = 1\n    return True\n")
-    os.utime(path, (1_000_000_000, 1_000_000_000))
+    touched(path, 1_000_000_000)
     registry = load(folder)
     old = registry.tasks["a"]["run"]
     assert output_of(registry, "a") == 1
     path.write_text(path.read_text().replace("= 1", "= 2"))  # same size, same time: what bytecode is checked by
-    os.utime(path, (1_000_000_000, 1_000_000_000))
+    touched(path, 1_000_000_000)
     registry.load()
     assert output_of(registry, "a") == 2
     task: dict[str, Any] = {}
@@ -358,13 +380,15 @@ def test_a_probe_says_what_is_wrong_or_nothing(folder):
         lambda folder: write(folder / "parts", "__init__.py", "x"),
         lambda folder: (folder / "a.py").unlink(),
         lambda folder: (folder / "a.py").rename(folder / "b.py"),
-        lambda folder: os.utime(folder / "a.py", (5, 5)),
+        lambda folder: touched(folder / "a.py", 5),
         lambda folder: write(folder, ".a.tmp", GOOD.replace("good", "best")).replace(folder / "a.py"),
+        lambda folder: touched(write(folder, "a.py", "x"), 1_000_000_000),
+        lambda folder: touched(write(folder, ".a.tmp", GOOD), 1_000_000_000).replace(folder / "a.py"),
         lambda folder: (folder / "a.py").unlink() or (folder / "parts").rename(folder / "other"),
     ],
 )
 def test_the_fingerprint_changes_with_every_change_of_code(folder, change):
-    write(folder, "a.py", GOOD)
+    touched(write(folder, "a.py", GOOD), 1_000_000_000)
     (folder / "parts").mkdir()
     write(folder / "parts", "__init__.py", "")
     registry = Registry("", [folder])
@@ -376,7 +400,8 @@ def test_the_fingerprint_changes_with_every_change_of_code(folder, change):
 
 def test_the_fingerprint_does_not_change_with_what_is_no_code(folder):
     write(folder, "a.py", GOOD)
-    (folder / "loop").symlink_to(folder)
+    for name in ("loop", "other_loop"):
+        (folder / name).symlink_to(folder)
     registry = Registry("", [folder, folder / "missing"])
     before = registry.fingerprint()
     (folder / "__pycache__").mkdir()
@@ -525,6 +550,18 @@ def test_a_typed_function_may_ask_for_what_the_engine_hands_over(folder):
     task = {"id": "i", "type": "a", "x": 5, **handed, "output": None}
     registry.tasks["a"]["run"](task)
     assert task["output"] == [5, {"b": 1}, [2], {"c": 3}, "r", 4, "i"]
+
+
+def test_fields_are_checked_against_the_schema_in_force(folder):
+    registry = Registry("")
+    registry.register("a", lambda x=1: x)
+    assert registry.problems("a", {"x": "text"}) == []
+
+    def strict(x: int, y: object = None):
+        return x, y
+
+    registry.register("a", strict)
+    assert registry.problems("a", {"x": "text", "y": "anything"}) == ['x: "text" is not of type "integer"']
 
 
 def test_a_typed_function_with_open_keywords_takes_any_field(folder):
