@@ -1,6 +1,7 @@
 """What every store promises, whatever database is under it; each kind of database inherits these tests."""
 
 import threading
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from engine.errors import RunUnknownError, StoreCorruptError, StoreTooNewError
 from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, Skip, WindDown
 from engine.history import History
-from engine.states import ClaimState, Reason, State
+from engine.states import ClaimState, DueState, Reason, State
 from engine.store import Store
-from engine.submission import ClaimEnd, ClaimRecord
+from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt
 from tests.hands.memory import Memory, complete, fail, ids, start, submission, wait
 
 DONE = Finish(State.COMPLETED)
@@ -130,7 +131,7 @@ class StoreContract:
         ]
 
     def test_a_receipt_says_which_key_matched(self, memory: Memory):
-        keys = {"claim": "c", "due": ("hourly", 3600.0), "idempotency_key": "k"}
+        keys: dict[str, Any] = {"claim": "c", "due": ("hourly", 3600.0), "idempotency_key": "k"}
         for name, value in keys.items():
             memory.create(name, **{name: value})
             [receipt] = memory.store.create([("again", submission(**{name: value}), 5.0)])
