@@ -17,7 +17,13 @@ REQUIRED_FIELDS = ["url"]
 PARAM_SCHEMA = {
     "type": "object",
     "properties": {
-        "url": {"type": "string", "minLength": 1, "description": "An http or https URL."},
+        "url": {
+            "type": "string",
+            "minLength": 1,
+            "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
+            "`deny_private` to no address of a private network but those of `allowed_hosts`, with `environment_proxies` through the "
+            "proxies that the environment names.",
+        },
         "method": {
             "type": "string",
             "pattern": "^[A-Za-z]+$",
@@ -95,7 +101,7 @@ def run(task: dict[str, Any]) -> bool:
     if isinstance(arguments.get("data"), str):
         arguments["data"] = arguments["data"].encode()
     try:
-        reply = exchange(arguments, _bounds(params), policy(task.get("settings")), _is_answer)
+        reply = exchange(arguments, _bounds(params), policy(task), _is_answer)
         task["output"] = as_json(reply)
     except ExchangeError as error:
         _logger.error("API call failed: %s", error)  # noqa: TRY400 -- a sentence, no traceback

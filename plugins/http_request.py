@@ -25,7 +25,13 @@ _STATUS: dict[str, Any] = {
 PARAM_SCHEMA = {
     "type": "object",
     "properties": {
-        "url": {"type": "string", "minLength": 1, "description": "An http or https URL."},
+        "url": {
+            "type": "string",
+            "minLength": 1,
+            "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
+            "`deny_private` to no address of a private network but those of `allowed_hosts`, with `environment_proxies` through the "
+            "proxies that the environment names.",
+        },
         "method": {
             "type": "string",
             "pattern": "^[A-Za-z]+$",
@@ -125,7 +131,7 @@ def run(task: dict[str, Any]) -> bool:
 
     limits = Bounds(**{name: task[name] for name in Bounds._fields if name in task})
     try:
-        reply = exchange(_arguments(task), limits, policy(task.get("settings")), _is_expected(task))
+        reply = exchange(_arguments(task), limits, policy(task), _is_expected(task))
         task["output"] = _output(reply, task.get("response", "auto"))
     except ExchangeError as error:
         fail(str(error))

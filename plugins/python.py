@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.task import fail
 from plugins._parts.modules import ModuleUnusableError, imported, is_inside, searchable
+from plugins._parts.settings import read
 
 TASK_TYPE = "python"
 DESCRIPTION = "Call a Python function from a folder that the operator allows and hand on what it returns."
@@ -31,10 +32,12 @@ PARAM_SCHEMA = {
     "additionalProperties": False,
 }
 
+SETTINGS: dict[str, Any] = {"folders": []}
+
 
 def run(task: dict[str, Any]) -> bool:
     """Call the function and set the output to what it returns; what it raises fails the task with its traceback."""
-    folders = _folders(task.get("settings") or {})
+    folders = _folders(read(task, SETTINGS))
     args, kwargs = task.get("args") or [], task.get("kwargs") or {}
     with searchable(folders):
         function = _found(task["function"], folders)
@@ -48,13 +51,13 @@ def run(task: dict[str, Any]) -> bool:
 
 
 def _folders(settings: dict[str, Any]) -> list[str]:
-    folders = settings.get("folders") or []
+    folders: list[str] = settings["folders"]
     if not folders:
         fail('no folder is allowed; the operator can set `folders = ["/path/to/modules"]` in [plugins.python]')
     for folder in folders:
         if not Path(folder).is_absolute() or not Path(folder).is_dir():
             fail(f"the setting `folders` holds {folder!r}, which is not the whole path of a folder")
-    return list(folders)
+    return folders
 
 
 def _found(name: str, folders: Sequence[str]) -> Callable[..., Any]:

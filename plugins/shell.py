@@ -18,6 +18,7 @@ import msgspec
 from engine.task import fail
 from plugins._parts.child import OUT, Child
 from plugins._parts.printed import Echo, Kept, Tail
+from plugins._parts.settings import read
 
 _logger = logging.getLogger(__name__)
 
@@ -79,11 +80,13 @@ PARAM_SCHEMA = {
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 _SIGNALLED = 128
+SETTINGS: dict[str, Any] = {"allow_command": False, "inherit": []}
 
 
 def run(task: dict[str, Any]) -> bool:
     """Run the program and set the output to what it printed; fail on an exit code that is not expected."""
-    argv, env = _argv(task), _environment(task)
+    settings = read(task, SETTINGS)
+    argv, env = _argv(task, settings), _environment(task, settings)
     feed = _text("stdin", task["stdin"]).encode() if "stdin" in task else None
     kept, tail, echoes = Kept(task.get("max_output", _MAX_OUTPUT)), Tail(), (Echo(sys.stdout), Echo(sys.stderr))
 
@@ -104,7 +107,7 @@ def run(task: dict[str, Any]) -> bool:
     return True
 
 
-def _argv(task: dict[str, Any]) -> list[str]:
+def _argv(task: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     if ("argv" in task) == ("command" in task):
         fail("give either `argv` or `command`")
     if "argv" in task:
@@ -114,13 +117,13 @@ def _argv(task: dict[str, Any]) -> list[str]:
         if not argv[0]:
             fail("`argv` begins with an empty text; the first is the program")
         return [_whole("argv", part) for part in argv]
-    if not (task.get("settings") or {}).get("allow_command", False):
+    if not settings["allow_command"]:
         fail("`command` is not allowed; use `argv`, or let the operator set `allow_command = true` in [plugins.shell]")
     return ["/bin/sh", "-c", _whole("command", task["command"])]
 
 
-def _environment(task: dict[str, Any]) -> dict[str, str]:
-    inherited = {*_INHERITED, *(task.get("settings") or {}).get("inherit", ())}
+def _environment(task: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
+    inherited = {*_INHERITED, *settings["inherit"]}
     env = {name: value for name, value in os.environ.items() if name in inherited or name.startswith("LC_")}
     run_id, task_id = str(task.get("run", "")), str(task.get("id", ""))
     env |= {

@@ -5,9 +5,18 @@ Called by http_request and api_call, which hand both to `exchange`.
 
 from typing import Any, NamedTuple
 
+from plugins._parts.settings import read
+
 MAX_BYTES = 10 * 1024 * 1024
 MAX_REDIRECTS = 5
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+
+SETTINGS: dict[str, Any] = {
+    "deny_private": False,
+    "allowed_hosts": [],
+    "allow_unverified": False,
+    "environment_proxies": False,
+}
 
 
 class Bounds(NamedTuple):
@@ -21,7 +30,7 @@ class Bounds(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """Hold what the operator says in the settings of the task type; made by `policy`."""
+    """Hold what the operator says; made by `policy`."""
 
     deny_private: bool
     allowed_hosts: frozenset[str]
@@ -29,12 +38,7 @@ class Policy(NamedTuple):
     environment_proxies: bool
 
 
-def policy(settings: dict[str, Any] | None) -> Policy:
-    """Read the operator's settings; what they do not say is the default."""
-    said = settings or {}
-    return Policy(
-        deny_private=bool(said.get("deny_private", False)),
-        allowed_hosts=frozenset(str(host).lower() for host in said.get("allowed_hosts", ())),
-        allow_unverified=bool(said.get("allow_unverified", False)),
-        environment_proxies=bool(said.get("environment_proxies", False)),
-    )
+def policy(task: dict[str, Any]) -> Policy:
+    """Read the operator's settings; fail the task where they are wrong."""
+    said = read(task, SETTINGS)
+    return Policy(**{**said, "allowed_hosts": frozenset(host.lower() for host in said["allowed_hosts"])})
