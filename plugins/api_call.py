@@ -21,8 +21,8 @@ PARAM_SCHEMA = {
             "type": "string",
             "minLength": 1,
             "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
-            "`deny_private` to no address of a private network but those of `allowed_hosts`, with `environment_proxies` through the "
-            "proxies that the environment names.",
+            "`deny_private` to no address of a private network but those of `allowed_hosts`, with "
+            "`environment_proxies` through the proxies that the environment names.",
         },
         "method": {
             "type": "string",
