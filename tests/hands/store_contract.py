@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from engine.errors import RunUnknownError, StoreCorruptError, StoreTooNewError
 from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, Skip, WindDown
 from engine.history import History
-from engine.states import ClaimState, DueState, Reason, State
+from engine.states import ClaimState, Reason, State
 from engine.store import Store
-from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt
+from engine.submission import ClaimEnd, ClaimRecord
 from tests.hands.memory import Memory, complete, fail, ids, start, submission, wait
 
 DONE = Finish(State.COMPLETED)
