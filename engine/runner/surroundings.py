@@ -36,7 +36,7 @@ class Visit:
         """Listen to this thread, in which the attempt will run."""
         self.words = LastWords(only_this_thread=True)
 
-    def enter(self, dispatch: Dispatch) -> None:  # noqa: ARG002 -- as Surroundings
+    def enter(self, dispatch: Dispatch) -> None:  # noqa: ARG002 -- same as Surroundings
         """Begin to listen."""
         logging.root.addHandler(self.words.handler)
 
@@ -175,6 +175,6 @@ class _Place:
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109 -- a path object would have to be made for each attempt
+        return os.getcwd()  # noqa: PTH109 -- one path object would have to be made for each attempt
     except OSError:  # removed under our feet
         return None

@@ -63,7 +63,7 @@ class Agrees:
         return 0
 
 
-class Raises(dict):  # noqa: PLW1641 -- a dict has no hash
+class Raises(dict):  # noqa: PLW1641 -- dicts have no hash
     """Raises wherever it is asked."""
 
     def __eq__(self, other):
