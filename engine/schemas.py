@@ -83,24 +83,32 @@ def declared(declaration: dict[str, Any]) -> Schema:
 
     Raises ValueError with a sentence.
     """
-    for word in _REFERENCES:
-        if _holds(declaration, word):
-            message = f"{word} is not allowed here: write the schema out"
-            raise ValueError(message)
+    for item in _objects(declaration):
+        for word in _REFERENCES:
+            if word in item:
+                message = f"{word} is not allowed here: write the schema out"
+                raise ValueError(message)
     return Schema(declaration)
 
 
-def _holds(value: Any, key: str) -> bool:
+def patterns(declaration: Any) -> int:
+    """Count the regular expressions in a schema, or in an object of schemas."""
+    found = 0
+    for item in _objects(declaration):
+        named = item.get("patternProperties")
+        found += ("pattern" in item) + (len(named) if isinstance(named, dict) else 0)
+    return found
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
     todo = [value]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
-            if key in item:
-                return True
+            yield item
             todo.extend(item.values())
         elif isinstance(item, list):
             todo.extend(item)
-    return False
 
 
 def _at(value: Any, path: tuple[str | int, ...]) -> Any:

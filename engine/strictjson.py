@@ -7,9 +7,8 @@ during it. Only when something is wrong is the text walked again for what, where
 import json
 import math
 import re
-from collections.abc import Iterator
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import UNSET
 
@@ -52,7 +51,7 @@ def parse(data: bytes, limits: Limits) -> tuple[Any, list[Problem]]:
         return UNSET, [_syntax(text, error)]
     if not is_odd:
         return value, []
-    problems = _oddities(text, limits.document_problems)
+    problems = _Oddities(text, limits.document_problems).search()
     if any(problem.code == "surrogate" for problem in problems):
         # What judges the rest must be able to write it, into messages and elsewhere.
         value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
@@ -155,83 +154,72 @@ def _whole(digits: str) -> int | None:
     return number if SMALLEST <= number <= LARGEST else None
 
 
-class _Oddity(NamedTuple):
-    code: str
-    at: int
-    pointer: str
-    message: str
-    hint: str
+class _Oddities:
+    """Walks a readable text for everything in its values that strict JSON forbids; words the first, counts the rest."""
 
+    def __init__(self, text: str, most: int) -> None:
+        self._text, self._most = text, most
+        self._walk = Walk(text)
+        self._line, self._begin, self._counted = 1, 0, 0
+        self._count = 0
+        self._problems: list[Problem] = []
 
-def _oddities(text: str, most: int) -> list[Problem]:
-    """Walk a readable text for everything in its values that strict JSON forbids."""
-    problems, line, begin, counted = [], 1, 0, 0
-    found = 0
-    for found, odd in enumerate(_search(text), 1):
-        if found > most:
-            continue
+    def search(self) -> list[Problem]:
+        seen: list[set[str]] = []
+        walk = self._walk
+        for spot, lexeme in walk:
+            depth = len(walk.path)
+            if spot.key is not None:
+                key = str(walk.path[-1])
+                self._look_at_text(key, "a key", spot.key)
+                if key in seen[depth - 1]:
+                    message = f"the key {quoted(key)} stands twice in one object"
+                    self._note("duplicate_key", spot.key, message, "Remove one of them.")
+                seen[depth - 1].add(key)
+            if lexeme in {"{", "["}:
+                seen[depth:] = [set()]
+            elif lexeme[0] != '"':
+                self._look_at_number(lexeme, spot.value)
+            elif "\\" in lexeme:
+                self._look_at_text(json.loads(lexeme), "a string", spot.value)
+        return self._problems + more_problems(self._count - len(self._problems))
+
+    def _note(self, code: str, at: int, message: str, hint: str) -> None:
+        self._count += 1
+        if self._count > self._most:
+            return
         # Offsets only grow, so lines are counted on from the last problem: many problems stay linear.
-        line += text.count("\n", counted, odd.at)
-        begin = text.rfind("\n", begin, odd.at) + 1 or begin
-        counted = odd.at
-        problems.append(
-            Problem(
-                code=odd.code,
-                message=odd.message,
-                pointer=odd.pointer,
-                line=line,
-                column=odd.at - begin + 1,
-                hint=odd.hint,
-            )
-        )
-    return problems + more_problems(found - len(problems))
+        self._line += self._text.count("\n", self._counted, at)
+        self._begin = self._text.rfind("\n", self._begin, at) + 1 or self._begin
+        self._counted = at
+        place = {"line": self._line, "column": at - self._begin + 1}
+        self._problems.append(Problem(code=code, message=message, pointer=self._walk.pointer, hint=hint, **place))
+
+    def _look_at_text(self, decoded: str, what: str, at: int) -> None:
+        if "\0" in decoded:
+            hint = "Programs and databases cut text off there; leave it out."
+            self._note("nul", at, f"{what} holds the character \\u0000", hint)
+        half = _HALF.search(decoded)
+        if half is not None:
+            message = f"{what} holds \\u{ord(half[0]):04x}, which is half of a surrogate pair"
+            self._note("surrogate", at, message, "Write the character itself, or both halves of its pair.")
+
+    def _look_at_number(self, lexeme: str, at: int) -> None:
+        digits = lexeme.removeprefix("-")
+        if digits in {"NaN", "Infinity"}:
+            self._note("not_a_number", at, f"{lexeme} is not a JSON number", "Write null, or a text.")
+        elif not digits[0].isdigit():
+            return
+        elif not digits.isdigit():
+            if math.isinf(float(lexeme)):
+                hint = "The largest is about 1.8e308; write a text where more is meant."
+                self._note("not_a_number", at, f"the number {quoted(lexeme)} is too large", hint)
+        elif _whole(lexeme) is None:
+            message = f"the integer {quoted(lexeme)} does not fit in 64 bits"
+            self._note("integer_range", at, message, f"The largest is {LARGEST}; write a text instead.")
 
 
-def _search(text: str) -> Iterator[_Oddity]:
-    seen: list[set[str]] = []
-    walk = Walk(text)
-    for spot, lexeme in walk:
-        depth = len(walk.path)
-        if spot.key is not None:
-            key = str(walk.path[-1])
-            yield from _odd_text(key, "a key", spot.key, walk)
-            if key in seen[depth - 1]:
-                message = f"the key {quoted(key)} stands twice in one object"
-                yield _Oddity("duplicate_key", spot.key, walk.pointer, message, "Remove one of them.")
-            seen[depth - 1].add(key)
-        if lexeme in {"{", "["}:
-            seen[depth:] = [set()]
-        elif lexeme[0] != '"':
-            yield from _odd_number(lexeme, spot.value, walk)
-        elif "\\" in lexeme:
-            yield from _odd_text(json.loads(lexeme), "a string", spot.value, walk)
-
-
-def _odd_text(decoded: str, what: str, at: int, walk: Walk) -> Iterator[_Oddity]:
-    if "\0" in decoded:
-        hint = "Programs and databases cut text off there; leave it out."
-        yield _Oddity("nul", at, walk.pointer, f"{what} holds the character \\u0000", hint)
-    half = next((character for character in decoded if "\ud800" <= character <= "\udfff"), None)
-    if half is not None:
-        message = f"{what} holds \\u{ord(half):04x}, which is half of a surrogate pair"
-        yield _Oddity("surrogate", at, walk.pointer, message, "Write the character itself, or both halves of its pair.")
-
-
-def _odd_number(lexeme: str, at: int, walk: Walk) -> Iterator[_Oddity]:
-    digits = lexeme.removeprefix("-")
-    if digits in {"NaN", "Infinity"}:
-        yield _Oddity("not_a_number", at, walk.pointer, f"{lexeme} is not a JSON number", "Write null, or a text.")
-    elif not digits[0].isdigit():
-        return
-    elif not digits.isdigit():
-        if math.isinf(float(lexeme)):
-            hint = "The largest is about 1.8e308; write a text where more is meant."
-            yield _Oddity("not_a_number", at, walk.pointer, f"the number {quoted(lexeme)} is too large", hint)
-    elif _whole(lexeme) is None:
-        message = f"the integer {quoted(lexeme)} does not fit in 64 bits"
-        yield _Oddity("integer_range", at, walk.pointer, message, f"The largest is {LARGEST}; write a text instead.")
-
-
+_HALF = re.compile("[\ud800-\udfff]")
 _AT_END = re.compile(r"(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|[\d.eE+\-]*)\s*\Z")
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _WORDS = {

@@ -6,11 +6,13 @@ copies both sides, a result is converted as a whole. One step is about one eleme
 
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from engine.expressions.syntax import LONG_MAP, At, Call, Chain, Field, Group, Items, Name, Path, Row, Word, path_of
 
 _VISIT = 8  # one turn of a macro's loop, beside what its body does
+_OBJECT, _KEY = 5, 3  # an object and each of its keys, beside what they hold
 _LETTERS = 16  # characters that cost as much to copy as one element
 # The library compiles a pattern for every match; a class such as \\w is thousands of ranges, once for each repetition.
 _CLASS, _CHARACTER, _PATTERN = 4_000, 10, 1_000_000
@@ -22,61 +24,81 @@ class TooMuchError(Exception):
     """The estimate is above the limit."""
 
 
-class Size(NamedTuple):
-    """Bound a value: the longest list or object at each depth, the elements in all, the longest text in them."""
+class Level(NamedTuple):
+    """Bound the lists and objects at one depth of a value: the longest, and whether there are objects among them."""
 
-    lengths: tuple[int, ...] = ()
+    length: int = 0
+    has_objects: bool = False
+
+    def weight(self, of_each: int) -> int:
+        """Bound the weight of one of them, from that of its elements."""
+        return _OBJECT + self.length * (_KEY + of_each) if self.has_objects else 1 + self.length * of_each
+
+    def beside(self, other: "Level", *, is_joined: bool = False) -> "Level":
+        """Bound either of two, or both joined by `+`."""
+        length = self.length + other.length if is_joined else max(self.length, other.length)
+        return Level(length, self.has_objects or other.has_objects)
+
+
+class Size(NamedTuple):
+    """Bound a value: level by level, all its elements together, and the longest text in it."""
+
+    levels: tuple[Level, ...] = ()
     weight: int = 1
     text: int = 1
 
+    @property
+    def length(self) -> int:
+        """The number of elements, at most."""
+        return self.levels[0].length if self.levels else 0
+
     def inside(self) -> "Size":
         """Bound anything found in it."""
-        if not self.lengths:
+        if not self.levels:
             return self
-        lengths, weight = self.lengths[1:], self.text
-        for length in reversed(lengths):
-            weight = 1 + length * weight
-        return Size(lengths, min(self.weight, weight), self.text)
+        weight = self.text
+        for level in reversed(self.levels[1:]):
+            weight = level.weight(weight)
+        return Size(self.levels[1:], min(self.weight, weight), self.text)
 
     def beside(self, other: "Size", *, is_joined: bool) -> "Size":
         """Bound either of two values, or both joined by `+`."""
-        longer, shorter = sorted((self.lengths, other.lengths), key=len, reverse=True)
-        lengths = [max(pair) for pair in zip(longer, shorter, strict=False)] + list(longer[len(shorter) :])
-        if is_joined and shorter:
-            lengths[0] = longer[0] + shorter[0]
+        pairs = zip_longest(self.levels, other.levels, fillvalue=Level())
+        levels = tuple(one.beside(two, is_joined=is_joined and not depth) for depth, (one, two) in enumerate(pairs))
         text = self.text + other.text if is_joined else max(self.text, other.text)
-        return Size(tuple(lengths), self.weight + other.weight, text)
+        return Size(levels, self.weight + other.weight, text)
 
 
 SCALAR = Size()
 
 
 def measure(value: Any, most: int) -> Size:
-    """Bound a JSON value, level by level; gives up, TooMuchError, where it has more than `most` elements."""
-    lengths, weight, text = [], 0, 1
-    level = [value]
-    while level:
+    """Bound a JSON value, level by level; gives up, TooMuchError, where it weighs more than `most`."""
+    levels, weight, text = [], 0, 1
+    items = [value]
+    while items:
         deeper: list[Any] = []
-        longest = -1
-        for item in level:
+        level = Level()
+        for item in items:
             if isinstance(item, str):
                 letters = len(item) // _LETTERS
                 weight += letters
                 text = max(text, 1 + letters)
             elif isinstance(item, dict):
-                longest = max(longest, len(item))
+                level = level.beside(Level(len(item), has_objects=True))
+                weight += _OBJECT + _KEY * len(item)
                 deeper.extend(item)
                 deeper.extend(item.values())
             elif isinstance(item, list | tuple):
-                longest = max(longest, len(item))
+                level = level.beside(Level(len(item)))
                 deeper.extend(item)
-        if longest >= 0:
-            lengths.append(longest)
-        weight += len(level)
+        weight += len(items)
         if weight > most:
             raise TooMuchError
-        level = deeper
-    return Size(tuple(lengths), weight, text)
+        if deeper:
+            levels.append(level)
+        items = deeper
+    return Size(tuple(levels), weight, text)
 
 
 class Estimate:
@@ -152,7 +174,7 @@ class Estimate:
             inner = inner.beside(size, is_joined=False)
             weight += size.weight
         self._spend(times * weight)
-        return Size((len(items.parts), *inner.lengths), weight, inner.text)
+        return Size((Level(len(items.parts), has_objects=True), *inner.levels), weight, inner.text)
 
     def _call(self, call: Call, on: Size, bound: Mapping[str, Size], times: int) -> Size:
         if call.variable is not None:
@@ -168,7 +190,7 @@ class Estimate:
         return Size((), 1 + on.text, 4 + weight)
 
     def _macro(self, call: Call, variable: str, on: Size, bound: Mapping[str, Size], times: int) -> Size:
-        count = on.lengths[0] if on.lengths else 0
+        count = on.length
         element = on.inside()
         turns = times * count
         self._spend(turns * (_VISIT + element.weight))
@@ -178,7 +200,7 @@ class Estimate:
             return SCALAR
         made = sizes[-1] if call.name == "map" or len(call.parts) == LONG_MAP else element
         self._spend(turns * count * made.weight // 2)
-        return Size((count, *made.lengths), 1 + count * made.weight, made.text)
+        return Size((Level(count), *made.levels), 1 + count * made.weight, made.text)
 
 
 def _pattern_work(call: Call) -> int:

@@ -22,6 +22,9 @@ _KEYWORDS = frozenset({
     "contentMediaType", "contentSchema",
 })  # fmt: skip
 _OURS = ("default", "description")
+_MOST_PARAMS = 1_000
+# Compiling a regular expression can take 40 ms, however short it is.
+_MOST_PATTERNS = 200
 
 
 def declare(declarations: Any) -> dict[str, Param]:
@@ -31,6 +34,10 @@ def declare(declarations: Any) -> dict[str, Param]:
     """
     if not isinstance(declarations, dict):
         raise refuse("wrong_type", f"must be an object, not {quoted(declarations)}")
+    if len(declarations) > _MOST_PARAMS:
+        raise refuse("bad_value", f"must declare at most {_MOST_PARAMS} parameters, not {len(declarations)}")
+    if schemas.patterns(declarations) > _MOST_PATTERNS:
+        raise refuse("bad_value", f"must hold at most {_MOST_PATTERNS} regular expressions")
     params, faults = {}, []
     for name, declaration in declarations.items():
         try:

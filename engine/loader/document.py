@@ -64,14 +64,17 @@ def _unknown(key: str, findings: Findings) -> None:
         message = "documents made of steps, or of nodes and edges, are not read by this version"
         findings.add("unsupported", message, at, 'Write a list of "tasks".', at_key=True)
         return
-    hint = meant(key, _TOP_KEYS) or f"It has {', '.join(_TOP_KEYS)}."
+    findings.add("unknown_key", f"a workflow has no key {quoted(key)}", at, lambda: _advice(key), at_key=True)
+
+
+def _advice(key: str) -> str:
     if key in _REQUEST_KEYS:
-        hint = "A request to run a workflow by its name is not a workflow; submit it, or drop it into the inbox."
-    elif key in DEFAULT_KEYS:
-        hint = 'That is a key of tasks; what holds for all of them goes into "defaults".'
-    elif key in TASK_KEYS:
-        hint = "That is a key of a task."
-    findings.add("unknown_key", f"a workflow has no key {quoted(key)}", at, hint, at_key=True)
+        return "A request to run a workflow by its name is not a workflow; submit it, or drop it into the inbox."
+    if key in DEFAULT_KEYS:
+        return 'That is a key of tasks; what holds for all of them goes into "defaults".'
+    if key in TASK_KEYS:
+        return "That is a key of a task."
+    return meant(key, _TOP_KEYS) or f"It has {', '.join(_TOP_KEYS)}."
 
 
 def _params(declarations: Any, findings: Findings) -> dict[str, Param]:

@@ -18,6 +18,7 @@ _LONGEST_NAME = 200
 _MOST_RETRIES = 1_000_000
 _MOST_BACKOFF = 1_000.0
 _MOST_EXIT_CODE = 255
+_MOST_FAULTS = 1_000  # of one list; more are not even counted
 _MOST_PRIORITY = 2**31 - 1
 
 # What an attempt can end with; the other reasons are of tasks that never started, or of runs.
@@ -166,11 +167,14 @@ def _each(check: Check, what: str) -> Check:
     def of_list(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise refuse("wrong_type", f"must be a list of {what}, not {quoted(value)}", _bracketed(value))
-        found, faults = [], []
+        found: list[Any] = []
+        faults: list[Fault] = []
         for index, item in enumerate(value):
             try:
                 found.append(check(item))
             except RefusedError as refused:
+                if len(faults) >= _MOST_FAULTS:
+                    break
                 faults += [fault._replace(below=f"/{index}{fault.below}") for fault in refused.faults]
         if faults:
             raise RefusedError(*faults)
@@ -194,9 +198,9 @@ def _dependencies(value: Any) -> tuple[str, ...]:
                 return found
     given = _each(_text, "task ids")(value)
     seen: set[str] = set()
-    faults = []
+    faults: list[Fault] = []
     for index, name in enumerate(given):
-        if name in seen:
+        if name in seen and len(faults) < _MOST_FAULTS:
             faults.append(
                 Fault("duplicate_dependency", f"{quoted(name)} is named twice", "Remove one of them.", f"/{index}")
             )

@@ -89,6 +89,9 @@ def _nearby() -> dict[str, str]:
 
 
 _NEARBY = _nearby()
+# One slip leaves either the first or the last three letters of a long word as they were.
+_BEGINNINGS = {_squashed(key)[:3] for key in _NEARBY.values()}
+_ENDS = {_squashed(key)[-3:] for key in _NEARBY.values()}
 _SHORT_WORDS = {key: key for key in TASK_KEYS if len(key) <= _SHORT and key != "id"}
 _LONGEST_KEY = max(map(len, TASK_KEYS)) + 4
 
@@ -108,7 +111,7 @@ def misspelt(key: str) -> str | None:
     word = _squashed(key)
     if word in _SHORT_WORDS and word != key:
         return word
-    if len(word) > _SHORT - 1:
+    if word[:3] in _BEGINNINGS or word[-3:] in _ENDS:
         near = next((_NEARBY[shape] for shape in _shapes(word) if shape in _NEARBY), None)
         if near is not None:
             return near
