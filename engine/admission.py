@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.database import Statement
 from engine.rows import plain
 from engine.statements import adding_event
-from engine.states import ClaimState, Reason, State
+from engine.states import ClaimState, DueState, Reason, State
 from engine.submission import ClaimEnd, ClaimRecord, Receipt, Submission
 from engine.tables import TAIL_LENGTH, claims, due_times, runs, tasks, workflows
 from engine.values import Values
@@ -53,9 +53,9 @@ _RUN = (
     "created_at",
 )
 _TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "output", "output_ref")
-_DUE = ("schedule", "due_at", "state", "reason", "message", "run", "recorded_at")
+_DUE = ("schedule", "due_at", "state", "reason", "message", "run", "count", "recorded_at")
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
-_RUN_DUE = "RUN"
+_RUN_DUE = DueState.RUN.value
 _CLAIMED = ClaimState.CLAIMED.value
 _PENDING = State.PENDING.value
 
@@ -109,13 +109,6 @@ class Admission:
                 statement.run_all(connection, rows)
         return receipts
 
-    def record_due(
-        self, connection: Connection, schedule: str, due_at: float, state: str, reason: str, message: str, now: float
-    ) -> bool:
-        """Record what became of a due instant that leads to no run; False if it is recorded already."""
-        row = (plain(schedule), due_at, state, reason, plain(message), None, now)
-        return self._add_due.run_all(connection, [row]) == 1
-
     def record_claims(self, connection: Connection, records: Sequence[ClaimRecord], now: float) -> None:
         """Record that dropped files are ours; what is recorded already stays as it is."""
         rows = [(record.id, record.name, record.path, _CLAIMED, None, now) for record in records]
@@ -127,10 +120,9 @@ class Admission:
         return self._end_claim.run_all(connection, rows)
 
     def _admit(self, connection: Connection, entry: "_Entry", run: str, submission: Submission, now: float) -> Receipt:
-        fired = self._fired_before(connection, submission)
-        if fired is not None:
-            gone = Receipt(run=fired, is_new=False, state="", matched="due")
-            return self._answer(connection, "due", runs.c.id == fired) or gone
+        settled = self._settled_before(connection, submission)
+        if settled is not None:
+            return settled
         is_later = submission.run_at is not None and submission.run_at > now
         state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
         version = self._version(connection, entry, submission, now)
@@ -143,19 +135,24 @@ class Admission:
         if submission.due is not None:
             schedule, due_at = plain(submission.due[0]), submission.due[1]
             entry.linked_dues.append((_RUN_DUE, run, now, schedule, due_at))
-            entry.dues.append((schedule, due_at, _RUN_DUE, None, "", run, now))
+            entry.dues.append((schedule, due_at, _RUN_DUE, None, "", run, 1, now))
         if submission.claim is not None:
             entry.linked_claims.append((run, submission.claim))
             entry.claims.append((submission.claim, None, None, _CLAIMED, run, now))
         return Receipt(run=run, is_new=True, state=state)
 
-    def _fired_before(self, connection: Connection, submission: Submission) -> str | None:
-        """Return the run that a due instant led to: the row outlives the run, an instant never fires twice."""
+    def _settled_before(self, connection: Connection, submission: Submission) -> Receipt | None:
+        """Answer for a due instant that is settled, by a run or without; its row outlives the run."""
         if submission.due is None:
             return None
         schedule, due_at = submission.due
-        found: str | None = self._find_due.run(connection, (plain(schedule), due_at))
-        return found
+        state: str | None = self._find_due.run(connection, (plain(schedule), due_at))
+        if state is None or state == DueState.QUEUED:
+            return None
+        is_due = (due_times.c.schedule == plain(schedule), due_times.c.due_at == due_at)
+        run = connection.execute(select(due_times.c.run).where(*is_due)).scalar()
+        gone = Receipt(run=run or "", is_new=False, state="" if run else state, matched="due")
+        return self._answer(connection, "due", runs.c.id == run) or gone
 
     def _version(self, connection: Connection, entry: "_Entry", submission: Submission, now: float) -> int:
         name, digest = plain(submission.workflow.name), hashlib.sha256(submission.document).hexdigest()
@@ -224,7 +221,7 @@ class Admission:
         return Statement(self._dialect, update(claims).where(*is_open).values(values), *names)
 
     def _finding_due(self) -> Statement:
-        found = select(due_times.c.run).where(
+        found = select(due_times.c.state).where(
             due_times.c.schedule == bindparam("schedule"), due_times.c.due_at == bindparam("due")
         )
         return Statement(self._dialect, found, "schedule", "due")
@@ -233,7 +230,13 @@ class Admission:
         linked = (
             update(due_times)
             .where(due_times.c.schedule == bindparam("of"), due_times.c.due_at == bindparam("due"))
-            .values(state=bindparam("state_"), reason=null(), run=bindparam("run_"), recorded_at=bindparam("now"))
+            .values(
+                state=bindparam("state_"),
+                reason=null(),
+                message=_NOTHING,
+                run=bindparam("run_"),
+                recorded_at=bindparam("now"),
+            )
         )
         return Statement(self._dialect, linked, "state_", "run_", "now", "of", "due")
 

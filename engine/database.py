@@ -23,6 +23,8 @@ _READER_BUSY_SECONDS = 5.0
 _CHECKPOINT_PAGES = 4000
 _JOURNAL_BYTES = 16 * 1024 * 1024
 _CACHE_KIB = 8 * 1024
+# The mode of SQLite in which space that was freed is given back when asked for.
+INCREMENTAL = 2
 
 
 class Statement:
@@ -131,6 +133,8 @@ def writer(url: str, busy_seconds: float) -> Engine:
     path = file_of(url)
     if path is not None:
         settings = (
+            # First, since it counts only as long as the database is empty: space can be given back bit by bit.
+            f"PRAGMA auto_vacuum = {INCREMENTAL}",
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA foreign_keys = ON",

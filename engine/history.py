@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Select, StaticPool, create_engine, func, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
-from engine import database, migrations, tables
+from engine import database, dues, migrations, pruning, tables
 from engine.admission import tail_of
 from engine.errors import (
     RunAmbiguousError,
@@ -26,7 +26,18 @@ from engine.rows import plain
 from engine.states import ENDED, ClaimState, State
 from engine.tables import attempts, claims, events, runs, tasks, workflows
 from engine.values import Values
-from engine.views import AttemptView, Counts, EventView, OpenClaim, OpenRun, RunView, VersionView
+from engine.views import (
+    AttemptView,
+    Counts,
+    DueView,
+    EndedRun,
+    EventView,
+    OpenClaim,
+    OpenRun,
+    RunView,
+    Timetable,
+    VersionView,
+)
 
 _OPEN = sorted(set(State) - ENDED)
 _MATCHES = 100
@@ -252,6 +263,41 @@ class History:
                 rows = connection.execute(query.where(runs.c.idempotency_key.in_(list(some))))
                 found.update((row.idempotency_key, (row.id, row.claim)) for row in rows)
         return found
+
+    def timetable(self, now: float) -> Timetable:
+        """Return where every schedule stands at this moment (wall seconds): what a restart of them needs."""
+        with self._reading() as connection:
+            return dues.timetable(connection, now)
+
+    def settled(self, schedule: str, instants: Sequence[float]) -> set[float]:
+        """Return those of a schedule's due instants of which is recorded what became of them."""
+        with self._reading() as connection:
+            return dues.settled(connection, schedule, instants)
+
+    def due_times(self, schedule: str, *, before: float | None = None, limit: int = 50) -> list[DueView]:
+        """List what became of a schedule's due instants, newest first; `before` (wall seconds) is for the next page."""
+        with self._reading() as connection:
+            return dues.of_schedule(connection, schedule, before, limit)
+
+    def old_runs(self, before: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> list[EndedRun]:
+        """List runs that ended before this moment (wall seconds), oldest first; `after` is the place of the last."""
+        with self._reading() as connection:
+            return pruning.old_runs(connection, before, limit, after)
+
+    def surplus_runs(self, kept: int, limit: int, after: tuple[float, int] = (0.0, 0)) -> list[EndedRun]:
+        """List runs that have ended, without the newest `kept` of them, as `old_runs` does."""
+        with self._reading() as connection:
+            return pruning.surplus_runs(connection, kept, limit, after)
+
+    def old_dues(self, before: float, limit: int) -> list[tuple[str, float]]:
+        """List settled instants due before this moment as (schedule, wall seconds), never a schedule's newest one."""
+        with self._reading() as connection:
+            return pruning.old_dues(connection, before, limit)
+
+    def old_claims(self, before: float, limit: int) -> list[str]:
+        """List claims that were settled before this moment."""
+        with self._reading() as connection:
+            return pruning.old_claims(connection, before, limit)
 
     def references(self) -> set[str]:
         """Return the reference of every large output a row speaks of; any other file that is not young may go."""

@@ -60,7 +60,7 @@ def move(old: State, new: State) -> State:
 
 
 class ClaimState(StrEnum):
-    """Name where a dropped file stands: CLAIMED while it is worked on, then the folder it ended in; VOID never began."""
+    """Name where a dropped file stands: CLAIMED while it is worked on, then where it ended; VOID never began."""
 
     CLAIMED = "CLAIMED"
     DONE = "DONE"
@@ -68,6 +68,15 @@ class ClaimState(StrEnum):
     REJECTED = "REJECTED"
     DUPLICATE = "DUPLICATE"
     VOID = "VOID"
+
+
+class DueState(StrEnum):
+    """Name what became of a due instant: RUN led to a run, QUEUED waits for an earlier one, the others never start."""
+
+    RUN = "RUN"
+    QUEUED = "QUEUED"
+    MISSED = "MISSED"
+    SKIPPED = "SKIPPED"
 
 
 class Reason(StrEnum):
@@ -104,6 +113,7 @@ class Reason(StrEnum):
     MISSED = "missed"
     REPLACED = "replaced"
     PAUSED = "paused"
+    FAILED_TOO_OFTEN = "failed_too_often"
     DUPLICATE = "duplicate"
 
 
@@ -139,6 +149,7 @@ MEANING: dict[Reason, str] = {
     Reason.MISSED: "its due time passed while nothing could start it",
     Reason.REPLACED: "a newer run took its place",
     Reason.PAUSED: "a person paused it",
+    Reason.FAILED_TOO_OFTEN: "its runs failed so often in a row that the schedule paused itself",
     Reason.DUPLICATE: "its idempotency key was seen before",
 }
 

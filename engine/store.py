@@ -7,22 +7,23 @@ The only writer; any thread may call, one at a time gets in. Which rows an order
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
-from engine import database, migrations, tables
+from engine import database, migrations, pruning, tables
 from engine.admission import Admission
 from engine.clock import Clock
 from engine.database import Trouble
+from engine.dues import Dues
 from engine.errors import StoreLostError
 from engine.facts import Finish, Order
 from engine.rows import Rows
 from engine.statements import Statements
-from engine.submission import ClaimEnd, ClaimRecord, Receipt, Submission
+from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt, ScheduleRecord, Submission
 from engine.values import Values, make_folder, sync_folder
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Store:
         self._file = database.file_of(url)
         self._engine: Engine = database.writer(url, busy_seconds)
         self._statements = Statements(self._engine.dialect)
-        self._admission = Admission(self._engine.dialect, values)
+        self._admission, self._dues = Admission(self._engine.dialect, values), Dues(self._engine.dialect)
         self._connection: Connection | None = None
         self._lock = threading.RLock()
         self._keys: dict[str, int] = {}
@@ -111,13 +112,19 @@ class Store:
                     self._keys.pop(run, None)
             return lost
 
-    def record_due(
-        self, schedule: str, due_at: float, state: str, *, reason: str, message: str = "", now: float
-    ) -> bool:
-        """Record why a due instant leads to no run (`MISSED`, `SKIPPED` ...); False if it is recorded already."""
-        return self._transact(
-            lambda connection: self._admission.record_due(connection, schedule, due_at, state, reason, message, now)
-        )
+    def record_dues(self, records: Sequence[DueRecord], now: float) -> int:
+        """Record what became of due instants that lead to no run, and return how many were not settled before.
+
+        One that is recorded stays as it is, unless it was QUEUED.
+        """
+        if not records:
+            return 0
+        return self._transact(lambda connection: self._dues.settle(connection, records, now))
+
+    def record_schedules(self, records: Sequence[ScheduleRecord], now: float, forgotten: Collection[str] = ()) -> None:
+        """Record where schedules stand in place of what was known, and forget those that are no more."""
+        if records or forgotten:
+            self._transact(lambda connection: self._dues.keep(connection, records, forgotten, now))
 
     def record_claims(self, records: Sequence[ClaimRecord], now: float) -> None:
         """Record that dropped files are ours, under their names; one that is recorded already stays."""
@@ -129,6 +136,35 @@ class Store:
         if not ends:
             return 0
         return self._transact(lambda connection: self._admission.settle_claims(connection, ends, now))
+
+    def delete_runs(self, ids: Sequence[str]) -> int:
+        """Delete these runs, except those that have not ended, with all that is of them; return how many."""
+        with self._lock:
+            for run in ids:
+                self._keys.pop(run, None)
+            return self._transact(lambda connection: pruning.delete_runs(connection, ids)) if ids else 0
+
+    def delete_dues(self, keys: Sequence[tuple[str, float]]) -> int:
+        """Delete what became of due instants, given as (schedule, wall seconds); return how many."""
+        return self._transact(lambda connection: pruning.delete_dues(connection, keys)) if keys else 0
+
+    def delete_claims(self, ids: Sequence[str]) -> int:
+        """Delete these claims, except those that are not settled; return how many."""
+        return self._transact(lambda connection: pruning.delete_claims(connection, ids)) if ids else 0
+
+    def shrink(self, pages: int) -> int:
+        """Give at most so many free pages back to the file system; return how many free ones are left.
+
+        A database that was not made for it (a server's, for one) has none to give.
+        """
+        if self._file is None:
+            return 0
+        with self._lock, self._explained():
+            connection = self._connected()
+            if connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() != database.INCREMENTAL:
+                return 0
+            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").all()
+            return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
 
     def rest(self) -> None:
         """Use the quiet to cut the write-ahead log back; returns at once where there is nothing to do."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.model import Workflow
-from engine.states import ClaimState
+from engine.states import ClaimState, DueState
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +51,41 @@ class ClaimEnd(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
 
 
+class DueRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what became of a schedule's due instant (wall seconds) that leads to no run, or to none yet.
+
+    With `count` and `first_at` it speaks of as many instants, the last of which is `due_at`.
+    """
+
+    schedule: str
+    due_at: float
+    state: DueState
+    reason: str | None = None
+    message: str = ""
+    count: int = 1
+    first_at: float | None = None
+
+
+class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what is known of a schedule beside its definition; it counts from `since` (wall seconds) on.
+
+    `reason` and `message` say why it is paused; `failures` counts the runs that failed in a row.
+    """
+
+    name: str
+    definition_hash: str
+    since: float
+    is_paused: bool = False
+    reason: str | None = None
+    message: str = ""
+    failures: int = 0
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Say which run a submission led to; `is_new` is false when an earlier one with the same key answers for it.
 
-    `matched` then says which key: `claim`, `due`, `idempotency_key` or `id`.
+    `matched` then says which key: `claim`, `due`, `idempotency_key` or `id`. A due instant that was settled without a
+    run has none (`run` is empty), and `state` is what became of it.
     """
 
     run: str

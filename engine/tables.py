@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -83,6 +84,8 @@ runs = Table(
 )
 Index("runs_by_id", runs.c.id, unique=True)
 Index("runs_by_tail", runs.c.tail)
+# Whether a version of a document is still spoken of, when runs are deleted.
+Index("runs_by_version", runs.c.workflow_pk)
 # One partial index for each key that leads to at most one run: most runs have none of them.
 for _name, _columns in (
     ("runs_by_idempotency_key", (runs.c.idempotency_key, runs.c.workflow)),
@@ -177,6 +180,7 @@ schedules = Table(
 )
 
 # Every due instant and what became of it: RUN with the id of the run (which may have been pruned since), or why not.
+# One row may speak of many instants that were missed: `count` of them, from `first_at` to `due_at`.
 due_times = Table(
     "due_times",
     metadata,
@@ -186,9 +190,19 @@ due_times = Table(
     Column("reason", Text),
     Column("message", Text, nullable=False),
     Column("run", _ID),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", Double),
     Column("recorded_at", Double, nullable=False),
     PrimaryKeyConstraint("schedule", "due_at"),
     sqlite_with_rowid=False,
+)
+_is_queued = due_times.c.state == literal_column("'QUEUED'")
+Index(
+    "due_times_queued",
+    due_times.c.schedule,
+    due_times.c.due_at,
+    sqlite_where=_is_queued,
+    postgresql_where=_is_queued,
 )
 
 # Every dropped file that became ours; names and paths are bytes, as the file system has them.

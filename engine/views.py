@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from engine.states import Reason, State
+from engine.states import DueState, Reason, State
+from engine.submission import ScheduleRecord
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +94,41 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     runs: dict[str, int]
     tasks: dict[str, int]
+
+
+class DueView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show what became of a due instant, `run` where it led to one; or of `count` of them, from `first` to `due`."""
+
+    schedule: str
+    due: str
+    state: DueState
+    reason: str | None
+    message: str
+    run: str | None
+    count: int
+    first: str | None
+    recorded_at: str
+
+
+class Timetable(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what a restart needs of schedules: their records, the newest row of each, and what has not ended.
+
+    `newest` is (wall seconds, what became of it) by name; `queued` are (name, wall seconds) in order, `open` are
+    (run id, name, wall seconds) of runs that have not ended.
+    """
+
+    records: dict[str, ScheduleRecord]
+    newest: dict[str, tuple[float, DueView]]
+    queued: tuple[tuple[str, float], ...]
+    open: tuple[tuple[str, str, float], ...]
+
+
+class EndedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Name a run that has ended and how many tasks it has; `place` is where it stands in the order of time."""
+
+    id: str
+    tasks: int
+    place: tuple[float, int]
 
 
 class OpenClaim(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from engine.errors import RunUnknownError, StoreCorruptError, StoreTooNewError
 from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, Skip, WindDown
 from engine.history import History
-from engine.states import ClaimState, Reason, State
+from engine.states import ClaimState, DueState, Reason, State
 from engine.store import Store
-from engine.submission import ClaimEnd, ClaimRecord
+from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt
 from tests.hands.memory import Memory, complete, fail, ids, start, submission, wait
 
 DONE = Finish(State.COMPLETED)
@@ -91,20 +91,34 @@ class StoreContract:
         assert ids(memory.store.create([("second", submission(due=("hourly", 3600.0)), 1.0)])) == [("first", False)]
 
     def test_a_due_time_is_recorded_once(self, memory: Memory):
-        def record(state: str) -> bool:
-            return memory.store.record_due("hourly", 3600.0, state, reason="missed", message="asleep", now=1.0)
+        def record(state: DueState) -> int:
+            record = DueRecord(schedule="hourly", due_at=3600.0, state=state, reason="missed", message="asleep")
+            return memory.store.record_dues([record], 1.0)
 
-        assert record("MISSED")
-        assert not record("SKIPPED")
+        assert record(DueState.MISSED) == 1
+        assert record(DueState.SKIPPED) == 0
         assert memory.rows("SELECT state, reason, message, run FROM due_times") == [
             ("MISSED", "missed", "asleep", None)
         ]
 
-    def test_a_due_time_that_was_missed_may_be_run_once_after_all(self, memory: Memory):
-        memory.store.record_due("hourly", 3600.0, "MISSED", reason="missed", now=1.0)
+    def test_a_due_time_that_was_queued_is_settled_once(self, memory: Memory):
+        def record(due_at: float, state: DueState) -> int:
+            record = DueRecord(schedule="hourly", due_at=due_at, state=state, reason="overlap", message="busy")
+            return memory.store.record_dues([record], 1.0)
+
+        assert record(3600.0, DueState.QUEUED) == record(7200.0, DueState.QUEUED) == 1
         memory.create("r", due=("hourly", 3600.0))
-        assert memory.rows("SELECT state, reason, run FROM due_times") == [("RUN", None, "r")]
-        assert not memory.store.record_due("hourly", 3600.0, "MISSED", reason="missed", now=2.0)
+        assert record(7200.0, DueState.SKIPPED) == 1
+        assert record(7200.0, DueState.QUEUED) == record(3600.0, DueState.MISSED) == 0
+        shown = memory.rows("SELECT due_at, state, reason, message, run FROM due_times ORDER BY due_at")
+        assert shown == [(3600.0, "RUN", None, "", "r"), (7200.0, "SKIPPED", "overlap", "busy", None)]
+
+    def test_a_due_time_that_was_settled_without_a_run_gets_none(self, memory: Memory):
+        missed = DueRecord(schedule="hourly", due_at=3600.0, state=DueState.MISSED, reason="missed")
+        memory.store.record_dues([missed], 1.0)
+        [receipt] = memory.store.create([("r", submission(due=("hourly", 3600.0)), 1.0)])
+        assert receipt == Receipt(run="", is_new=False, state="MISSED", matched="due")
+        assert memory.history.runs() == []
 
     def test_a_claim_is_recorded_once_and_knows_its_run(self, memory: Memory):
         memory.store.record_claims([ClaimRecord(id="c", name=b"\xff\n.json", path=b"/in")], 1.0)

@@ -25,8 +25,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": (
         "engine.admission",
         "engine.database",
+        "engine.dues",
         "engine.history",
         "engine.migrations",
+        "engine.pruning",
         "engine.rows",
         "engine.statements",
         "engine.store",

@@ -77,6 +77,7 @@ def _make_workflows_and_runs() -> None:
     )
     op.create_index("runs_by_id", "runs", ["id"], unique=True)
     op.create_index("runs_by_tail", "runs", ["tail"])
+    op.create_index("runs_by_version", "runs", ["workflow_pk"])
     _make_partial_index("runs_by_idempotency_key", "runs", ["idempotency_key", "workflow"], unique=True)
     _make_partial_index("runs_by_claim", "runs", ["claim"], unique=True)
     _make_partial_index("runs_by_due", "runs", ["schedule", "due_at"], unique=True)
@@ -174,9 +175,15 @@ def _make_what_the_daemon_keeps() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("run", _id()),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("first_at", sa.Double),
         sa.Column("recorded_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("schedule", "due_at"),
         sqlite_with_rowid=False,
+    )
+    is_queued = sa.text("state = 'QUEUED'")
+    op.create_index(
+        "due_times_queued", "due_times", ["schedule", "due_at"], sqlite_where=is_queued, postgresql_where=is_queued
     )
     op.create_table(
         "claims",
