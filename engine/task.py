@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from engine.clock import ticks as ticks  # noqa: PLC0414 -- handed on: a plugin imports nothing of ours but this module
-from engine.clock import wall as wall  # noqa: PLC0414
+from engine.clock import wall as wall  # noqa: PLC0414 -- likewise
 
 RESERVED_FIELDS = frozenset(
     {
