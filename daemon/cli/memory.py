@@ -79,10 +79,10 @@ def shown_id(out: Output, run: str) -> str:
     return run[-_SHORT:] if out.is_terminal and out.console.width < _WIDE else run
 
 
-def trigger_of(trigger: Mapping[str, Any]) -> str:
-    """Write a trigger for a person: its type, and the schedule, file or run that it was."""
-    detail = next((trigger[key] for key in ("name", "file", "path", "run", "user") if trigger.get(key)), "")
-    return f"{trigger.get('type', '?')} {detail}".rstrip()
+def trigger_of(trigger: Mapping[str, Any], *, is_short: bool = False) -> str:
+    """Write a trigger for a person: its type, and the schedule, file or run that it was; short, a file by its name."""
+    detail = next((str(trigger[key]) for key in ("name", "file", "path", "run", "user") if trigger.get(key)), "")
+    return f"{trigger.get('type', '?')} {detail.rpartition('/')[2] if is_short else detail}".rstrip()
 
 
 def _nothing_yet() -> InputError:

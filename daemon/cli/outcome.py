@@ -6,10 +6,12 @@ Called by `run` when the run has ended and the live picture is gone.
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from daemon.cli.moments import took
 from daemon.cli.output import Output
 from daemon.cli.tailing import last_lines
-from daemon.cli.text import Piece, Styled, escaped_lines, state
+from daemon.cli.text import Piece, Styled, escaped_lines, laid_out, readable, state
 from daemon.cli.watching.frame import Frame
 from daemon.cli.watching.progress import Progress
 from engine.attemptlog import LogReader
@@ -22,6 +24,8 @@ _ROWS_SHOWN = 40
 _FAILURES_SHOWN = 5
 _OUTPUTS_SHOWN = 10
 _LINES_SHOWN = 10
+_LINES_OF_OUTPUT = 20
+_WIDTH_OF_OUTPUT = 100
 _CHARACTERS_SHOWN = 1000
 
 
@@ -70,9 +74,9 @@ class Outcome:
     def outputs(self, plan: Plan) -> None:
         """Show what the last tasks handed on: those nothing depends on."""
         last = [self._tasks[key] for key in plan.tasks if not plan.graph.dependants[key]]
-        telling = [task for task in last if task.state is State.COMPLETED and bytes(task.output) != b"null"]
+        telling = [task for task in last if task.state is State.COMPLETED and readable(bytes(task.output))]
         for task in telling[:_OUTPUTS_SHOWN]:
-            self._say(Styled(task.id, "head"), bytes(task.output).decode())
+            self._say(Styled(task.id, "head"), bytes(task.output))
         if len(telling) > _OUTPUTS_SHOWN:
             self._out.line(Styled(f"and {len(telling) - _OUTPUTS_SHOWN:,} more outputs", "faint"))
 
@@ -99,10 +103,22 @@ class Outcome:
         if lines and is_kept:
             self._out.line(Styled(f"  log: {path}", "faint"))
 
-    def _say(self, name: Styled, output: str) -> None:
-        short = output[:_CHARACTERS_SHOWN]
-        more = f" … {len(output):,} characters in all" if len(short) < len(output) else ""
-        self._out.line(name, Styled(" -> ", "faint"), short, Styled(more, "faint"))
+    def _say(self, name: Styled, output: bytes) -> None:
+        """Show an output on its task's line if it fits there, else below it, indented, as much as a screen takes."""
+        text = readable(output)
+        if "\n" not in text and (
+            not self._out.is_terminal or len(name.text) + 4 + len(text) <= self._out.console.width
+        ):
+            self._out.line(name, Styled(" -> ", "faint"), text)
+            return
+        value = msgspec.json.decode(output)
+        width = self._out.console.width if self._out.is_terminal else _WIDTH_OF_OUTPUT
+        lines = escaped_lines(value) if isinstance(value, str) else laid_out(value, width - 2)
+        self._out.line(name, Styled(" ->", "faint"))
+        for line in lines[:_LINES_OF_OUTPUT]:
+            self._out.line("  ", line[:_CHARACTERS_SHOWN])
+        if len(lines) > _LINES_OF_OUTPUT:
+            self._out.line(Styled(f"  … {len(lines):,} lines in all; `dropmill show --json` has them", "faint"))
 
     def _counts(self) -> str:
         return ", ".join(self._count())

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 _HIDDEN = "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
 _UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_HIDDEN}]")
 _UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f{_HIDDEN}]")
+_INDENT = 2
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _STATE_STYLES = {
     "COMPLETED": "good",
@@ -56,6 +57,39 @@ def compact(value: Any) -> str:
     import msgspec
 
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def readable(output: bytes) -> str:
+    """Write a task's output, which is JSON, for a person: text without its quotes, nothing for null."""
+    import msgspec
+
+    value = msgspec.json.decode(output) if output.startswith(b'"') else None
+    return value if isinstance(value, str) else "" if output == b"null" else output.decode()
+
+
+def laid_out(value: Any, width: int, before: int = 0) -> list[str]:
+    """Write a JSON value on lines of about this width: whatever fits on one stands on one, the rest is opened up.
+
+    `before` is how much of the first line is taken already.
+    """
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+    if before + len(text) <= width or not value or not isinstance(value, dict | list):
+        return [text]
+    if isinstance(value, dict):
+        parts = [(msgspec.json.encode(name).decode() + ": ", inner) for name, inner in value.items()]
+    else:
+        parts = [("", inner) for inner in value]
+    lines = []
+    for number, (name, inner) in enumerate(parts, start=1):
+        first, *rest = laid_out(inner, width - _INDENT - 1, len(name))
+        comma = "," if number < len(parts) else ""
+        block = [f"{name}{first}", *rest]
+        block[-1] += comma
+        lines += [" " * _INDENT + line for line in block]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return [opening, *lines, closing]
 
 
 def state(name: str) -> Styled:

@@ -136,7 +136,7 @@ def test_show_tells_how_each_task_ended(read):
     assert "FAILED" in lines[0]
     table = text[text.index("TASK") :].splitlines()
     assert table[1].split()[:4] == ["a", "print", "COMPLETED", "1"]
-    assert table[1].endswith('"hi"')
+    assert table[1].endswith(" hi")
     assert table[2].split()[:4] == ["b", "shell", "FAILED", "1"]
     assert table[2].endswith("it ended with exit code 3")
 

@@ -28,7 +28,7 @@ def test_a_run_that_completes_tells_its_output_and_ends_with_0(site):
     lines = [line.split(" ", 1)[-1] for line in answer.out.splitlines()]
     assert any(line.endswith("of hello begins") for line in lines)
     assert "a started" in lines
-    assert 'a -> "hi"' in answer.out
+    assert "a -> hi\n" in answer.out
     assert "hello completed in" in answer.out
     assert "(1 completed)" in answer.out
 
@@ -238,3 +238,18 @@ def test_a_signal_right_after_the_submission_cancels_the_run_and_leaves_nothing_
     document = Document(json.dumps({"tasks": [SLOW]}).encode(), "slow.json", "slow")
     ended = Here(load(site.config, {}), document).run(lambda _: Origin(trigger={"type": "cli"}), show, print)
     assert (ended.run.state, ended.run.reason, ended.signal) == ("CANCELLED", "user", None)
+
+
+def test_outputs_read_well_whatever_they_are(site):
+    script = "import json; print(json.dumps({'rows': list(range(50))}))"
+    tasks = [
+        {"id": "text", "type": "print", "message": "one\ntwo\x1b[2J"},
+        {"id": "flat", "type": "print", "message": {"a": [1, None]}},
+        {"id": "large", "type": "shell", "argv": ["python3", "-c", script], "stdout": "json"},
+        {"id": "none", "type": "shell", "argv": ["true"], "stdout": "none"},
+    ]
+    out = site.call("run", site.write("outputs.json", *tasks)).out
+    assert "text ->\n  one\n  two\\x1b[2J\n" in out
+    assert 'flat -> {"a":[1,null]}\n' in out
+    assert 'large -> {"rows":[0,1,2' in out
+    assert "none ->" not in out

@@ -170,3 +170,29 @@ def test_a_last_line_longer_than_what_is_read_is_shown_in_part(tmp_path):
     path = tmp_path / "a.log"
     path.write_text("x" * 100_000)
     assert last_lines(path, 1) == ["x" * 4096]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON, st.integers(10, 100))
+def test_a_value_laid_out_is_still_that_value(value, width):
+    assert json.loads("\n".join(text.laid_out(value, width))) == value
+
+
+def test_a_value_is_opened_up_only_where_it_does_not_fit():
+    value = {"best": "Berlin", "cities": [{"city": "Berlin", "total": 150.75}, {"city": "Paris", "total": 80}], "n": []}
+    assert text.laid_out(value, 48) == [
+        "{",
+        '  "best": "Berlin",',
+        '  "cities": [',
+        '    {"city": "Berlin", "total": 150.75},',
+        '    {"city": "Paris", "total": 80}',
+        "  ],",
+        '  "n": []',
+        "}",
+    ]
+    assert len(text.laid_out(value, 200)) == 1

@@ -55,9 +55,8 @@ def _list(call: Invocation, catalogue: "Catalogue") -> None:
         return
     folders = ", ".join(map(str, call.config.paths.plugins))
     if call.out.is_terminal:
-        call.out.line(
-            Styled(f"\nPut your own into {folders}. `dropmill plugins TYPE` shows the fields of one.", "faint")
-        )
+        call.out.line()
+        call.out.line(Styled(f"Put your own into {folders}. `dropmill plugins TYPE` shows the fields of one.", "faint"))
 
 
 def _source(kind: "TaskType") -> str:

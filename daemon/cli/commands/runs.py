@@ -90,7 +90,7 @@ def _list(call: Invocation, found: "list[RunView]", now: float, orphans: "list[R
                 Styled(shown_id(call.out, run.id), "head"),
                 run.workflow,
                 state(run.state),
-                trigger_of(run.trigger),
+                trigger_of(run.trigger, is_short=True),
                 local(epoch(run.created_at), now),
                 took(seconds),
                 Styled(why(run.reason, run.message), "faint"),

@@ -90,17 +90,16 @@ def _tasks(call: Invocation, run: "RunView", most: int | None) -> None:
 
 def _row(task: "TaskView") -> tuple[Any, ...]:
     from daemon.cli.moments import local, took
-    from daemon.cli.text import Styled, state, why
+    from daemon.cli.text import Styled, readable, state, why
     from engine.clock import epoch, wall
 
     now = wall()
     begun, ended = (None if time is None else epoch(time) for time in (task.started_at, task.ended_at))
     seconds = None if begun is None or ended is None else ended - begun
-    output = bytes(task.output).decode()
     if task.message or task.reason:
         outcome = Styled(why(task.reason, task.message), "bad" if task.state == "FAILED" else "faint")
     else:
-        outcome = Styled("" if output == "null" else output, "")
+        outcome = Styled(readable(bytes(task.output)), "")
     name = Styled(task.id, "head")
     return name, task.type, state(task.state), str(task.attempts or ""), local(begun, now), took(seconds), outcome
 
