@@ -224,6 +224,7 @@ def test_there_is_a_completion_script_for_each_shell(site, shell):
     answer = site.call("completion", shell)
     assert answer.status == 0
     assert "_DROPMILL_COMPLETE" in answer.out
+    assert shell != "zsh" or answer.out.startswith("#compdef dropmill\n")
 
 
 def test_validate_says_valid_or_every_problem_of_every_document(site):

@@ -19,7 +19,7 @@ _WHERE = {
 def command(call: Invocation, shell: str) -> None:
     """Print the script that completes commands in your shell.
 
-    Put what it prints where the shell looks: its first line says where that is.
+    Put what it prints where the shell looks: its last line says where that is.
     """
     from click.shell_completion import get_completion_class
 
@@ -28,5 +28,6 @@ def command(call: Invocation, shell: str) -> None:
     completion = get_completion_class(shell)
     if completion is None:
         raise LookupError(shell)
+    # The script comes first: zsh reads the first line of it.
+    call.out.write(completion(application, {}, "dropmill", "_DROPMILL_COMPLETE").source().rstrip() + "\n")
     call.out.line(f"# Put this into {_WHERE[shell]}")
-    call.out.write(completion(application, {}, "dropmill", "_DROPMILL_COMPLETE").source() + "\n")
