@@ -9,7 +9,7 @@ import ctypes
 import os
 import select
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -179,24 +179,33 @@ def marked(mark: str) -> list[Process]:
 
 
 def end_marked(mark: str, patience: float) -> list[Process]:
-    """Kill every marked process with all below it; return what is still alive after about `patience` seconds.
-
-    Each is stopped first: a parent that runs would fork while its children are counted, and one that is killed first
-    would scatter them.
-    """
-    left = marked(mark)
-    rounds = max(1, int(patience / _PAUSE_SECONDS))
-    for _ in range(rounds):
-        for process in left:
-            kill(process, signal.SIGSTOP)
-        for process in left:
-            if not strike(process.pid):
-                kill(process)
+    """Kill every marked process with all below it; return what is still alive after about `patience` seconds."""
+    rounds = max(2, int(patience / _PAUSE_SECONDS))
+    for number in range(rounds):
         left = marked(mark)
         if not left:
-            break
+            return []
+        # All are stopped before one is killed: who runs may fork, and who is killed sets free what is below it.
+        frozen = _freeze(left)
+        if all(process.is_stopped for process in frozen) or number > rounds // 2:
+            for process in reversed(frozen):
+                kill(process)
         _pause()
-    return left
+    return marked(mark)
+
+
+def _freeze(roots: Iterable[Process]) -> list[Process]:
+    """Stop these processes and all below them; return them as they were just before, parents first."""
+    found: dict[int, Process] = {}
+    for root in roots:
+        now = look(root.pid)
+        if now is not None and now.started == root.started:
+            found[now.pid] = now
+            found |= {process.pid: process for process in below(now.pid)}
+    for process in found.values():
+        if not process.is_stopped:
+            kill(process, signal.SIGSTOP)
+    return list(found.values())
 
 
 def _pause() -> None:

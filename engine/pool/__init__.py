@@ -338,17 +338,21 @@ class Pool:
 
     def _take_back(self, lane: Lane, seqs: frozenset[int]) -> None:
         """Deal with a recall's answer: what has not begun goes elsewhere, or ends here if it has to."""
+        head = lane.line[0] if lane.line else None
         returned = [flight for flight in lane.line if flight.seq in seqs]
         lane.line = deque(flight for flight in lane.line if flight.seq not in seqs)
         lane.count -= len(returned)
         lane.held_seconds -= sum(flight.seconds for flight in returned)
         self._let_down([flight for flight in returned if flight.doom is not None])
         self._feed.take_back(flight for flight in returned if flight.doom is None)
+        now = self._clock.ticks()
         if not lane.line:
             lane.rest()
             self._crew.is_untidy = True
-        elif lane.line[0].doom is not None:  # it was thought to stand behind, and has begun meanwhile
-            self._warden.doom(lane, lane.line[0], lane.line[0].doom, self._clock.ticks())
+        elif lane.line[0] is not head:  # the head had not begun either, and this one came after the recall
+            self._warden.begin_head(lane, now)
+        elif head.doom is not None:  # it was thought to stand behind, and has begun meanwhile
+            self._warden.doom(lane, head, head.doom, now)
 
     def _bury_dead(self) -> None:
         deaths, self._crew.deaths = self._crew.deaths, []

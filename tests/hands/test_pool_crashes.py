@@ -10,7 +10,7 @@ import pytest
 
 from engine import tree
 from engine.attemptlog import LogReader
-from engine.facts import Broke, Killed, Succeeded
+from engine.facts import Broke, Killed, Succeeded, TimedOut
 from engine.states import Reason
 from tests.hands.backend_contract import NEVER
 from tests.hands.driver import ACTS, Driver, is_gone
@@ -193,22 +193,23 @@ def test_when_pool_and_fork_server_are_killed_together_the_next_life_finds_all_b
 def test_in_a_storm_of_crashes_kills_and_timeouts_each_attempt_has_one_report(make_pool, tmp_path):
     drive = Driver(make_pool(workers=2, grace_seconds=0.1), tmp_path)
     drive.teach()
-    keys, doomed = [], []
+    expected = {}
     for number in range(150):
         match number % 10:
             case 3:
-                keys.append(drive.start("exit_at_once", type="quick", status=number))
+                expected[drive.start("exit_at_once", type="quick", status=number)] = Broke
             case 6:
-                keys.append(drive.start("hold", type="quick", until=NEVER, timeout=0.02))
+                expected[drive.start("hold", type="quick", until=NEVER, timeout=0.02)] = TimedOut
             case 8:
-                doomed.append(drive.start("hold", type="quick", until=NEVER))
-                drive.kill(doomed[-1])
+                key = drive.start("hold", type="quick", until=NEVER)
+                expected[key] = Killed
+                drive.kill(key)
             case _:
-                keys.append(drive.start("mark", type="quick"))
+                expected[drive.start("mark", type="quick")] = Succeeded
 
     drive.settle()
 
-    assert {type(drive.reports[key]) for key in doomed} == {Killed}
-    succeeded = [key[1] for key in keys if isinstance(drive.reports[key], Succeeded)]
-    assert len(succeeded) == 150 - 15 - 15 - 15
+    wrong = {key: drive.reports[key] for key in expected if not isinstance(drive.reports[key], expected[key])}
+    assert wrong == {}
+    succeeded = [key[1] for key in expected if expected[key] is Succeeded]
     assert sorted(line[1] for line in drive.ledger("did")) == sorted(succeeded)

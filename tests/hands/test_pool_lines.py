@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,6 @@ from engine.facts import Killed, Succeeded, TimedOut
 from tests.hands.backend_contract import NEVER
 from tests.hands.driver import Driver
 from tests.hands.pools import pools
-from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -24,6 +24,10 @@ def drive(make_pool, tmp_path):
     driver = Driver(make_pool(workers=1), tmp_path)
     driver.teach()
     return driver
+
+
+def _has_recalled(pool, before):
+    return pool.counters.recalls > before
 
 
 def marks(drive):
@@ -132,7 +136,7 @@ def test_what_is_recalled_before_it_has_begun_runs_once(drive):
         (worker,) = drive.backend.workers
         os.kill(worker.pid, signal.SIGSTOP)
         keys = drive.start_in_line(*(drive.quick("mark") for _ in range(5)))
-        wait_for(lambda before=recalls: drive._collect(0.0) or drive.backend.counters.recalls > before, "the recall")
+        drive._collect_until(partial(_has_recalled, drive.backend, recalls), "the recall")
         os.kill(worker.pid, signal.SIGCONT)
         drive.all_reports(keys)
 
