@@ -51,7 +51,7 @@ class Intake:
 
     def __init__(self, executor: Executor, library: Library, limits: Limits) -> None:
         """Compose it."""
-        self._executor, self._library, self._limits = executor, library, limits
+        self._executor, self.library, self._limits = executor, library, limits
         self._plans: OrderedDict[tuple[str, str], tuple[Catalogue, Plan]] = OrderedDict()
 
     def submit(self, document: bytes, origin: Origin, *, name: str = "") -> Receipt:
@@ -113,7 +113,7 @@ class Intake:
 
         Raises WorkflowUnknownError or InputError.
         """
-        path = Path(name) if "/" in name or name.endswith(".json") else self._library.find(name)
+        path = Path(name) if "/" in name or name.endswith(".json") else self.library.find(name)
         try:
             return path.read_bytes()
         except OSError as error:

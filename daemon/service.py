@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from loguru import logger
 
-from daemon import log
+from daemon import holding, log
+from daemon.api import Api
+from daemon.api.desk import Desk, socket_path
 from daemon.assembly import Assembly
 from daemon.config import Config, load
 from daemon.exits import Exit, exit_of
@@ -49,10 +51,7 @@ class Part(Protocol):
         ...
 
 
-Making = Callable[[Assembly], Part]
-
-# In the order in which they start; they stop in reverse.
-PARTS: Mapping[str, Making] = {}
+Making = Callable[["Service", Assembly], Part]
 
 
 class Service:
@@ -66,17 +65,38 @@ class Service:
         path: Path | None,
         environ: Mapping[str, str],
         *,
-        makings: Mapping[str, Making] = PARTS,
+        makings: Mapping[str, Making] | None = None,
         banner: Callable[[Config], None] = lambda _config: None,
     ) -> None:
         """Keep what is needed to start; nothing is read or touched yet."""
-        self._path, self._environ, self._makings, self._banner = path, environ, dict(makings), banner
+        self._path, self._environ, self._makings, self._banner = (
+            path,
+            environ,
+            PARTS if makings is None else makings,
+            banner,
+        )
         self._notifier = Notifier(environ)
         self._parts: dict[str, Part] = {}
         self._failure: BaseException | None = None
+        self._is_draining = False
         self._log: log.Log | None = None
         self.troubles = Troubles()
         self.broken: ConfigInvalidError | None = None
+
+    def drain(self) -> None:
+        """Take nothing new, finish what lives, then stop; safe from any thread."""
+        self._is_draining = True
+
+    def questions(self) -> tuple[dict[str, Callable[[], Any]], dict[str, Mapping[str, Callable[..., Any]]]]:
+        """Return what the parts show in the status, and what they can be asked to do, by name."""
+        shown: dict[str, Callable[[], Any]] = {"troubles": self.troubles.sentences}
+        wishes: dict[str, Mapping[str, Callable[..., Any]]] = {}
+        for name, part in self._parts.items():
+            if hasattr(part, "status"):
+                shown[name] = part.status
+            if hasattr(part, "wishes"):
+                wishes[name] = part.wishes
+        return shown, wishes
 
     def run(self) -> int:
         """Start, serve and stop; return the exit status."""
@@ -130,9 +150,13 @@ class Service:
         self._notifier.extend(_START_SECONDS)
         assembly.start_workers()
         self._recover(config, assembly)
+        held = holding.read(config.paths.state)
+        if held is not None:
+            assembly.executor.hold(held)
+            self.troubles.note("held", f"paused: {held}")
         assembly.executor.start()
         for name, make in self._makings.items():
-            self._parts[name] = make(assembly)
+            self._parts[name] = make(self, assembly)
             self._parts[name].start()
 
     def _recover(self, config: Config, assembly: Assembly) -> None:
@@ -160,7 +184,7 @@ class Service:
         pause = min(_LOOK_SECONDS, watchdog.interval or _LOOK_SECONDS)
         next_ping = 0.0
         reloads, seen = signals.reloads, _stamps(config)
-        while not signals.stops and self._failure is None:
+        while not signals.stops and self._failure is None and not self._is_drained(assembly):
             signals.wait(pause)
             now = ticks()
             if now >= next_ping:
@@ -173,6 +197,15 @@ class Service:
             if signals.reloads != reloads or stamps != seen:
                 reloads, seen = signals.reloads, stamps
                 config = self._reload(config)
+
+    def _is_drained(self, assembly: Assembly) -> bool:
+        """Close the sources once a drain was asked for; tell whether nothing lives any more."""
+        if not self._is_draining:
+            return False
+        for name, part in self._parts.items():
+            if name != "api":
+                part.stop()
+        return assembly.executor.live == 0
 
     def _pulses(self, assembly: Assembly) -> dict[str, Callable[[], int]]:
         pulses: dict[str, Callable[[], int]] = {"executor": lambda: assembly.executor.turns}
@@ -246,3 +279,15 @@ def _needs_restart(old: Config, new: Config) -> str:
         if getattr(old, name) != getattr(new, name)
     ]
     return f"changes to {', '.join(later)} count after a restart" if later else "all changes are in force"
+
+
+def _make_api(service: Service, assembly: Assembly) -> Part:
+    config = assembly.config
+    parts, wishes = service.questions()
+    desk = Desk(assembly, parts=parts, wishes=wishes, drain=service.drain)
+    mode = int(config.api.socket_mode, 8)
+    return Api(desk, socket_path(config.paths.state), mode=mode, body_bytes=config.limits.document_bytes)
+
+
+# In the order in which they start; they stop in reverse.
+PARTS: Mapping[str, Making] = {"api": _make_api}

@@ -127,6 +127,7 @@ class Executor:
         self._grace_seconds = 0.0
         self._is_tired = True
         self.failure: BaseException | None = None
+        self.held = ""
         self.turns = 0
 
     def start(self) -> None:
@@ -192,6 +193,15 @@ class Executor:
     def listen(self, listener: Listener) -> None:
         """Add a listener; it hears every durable turn from the next one on."""
         self._listeners = (*self._listeners, listener)
+
+    def hold(self, reason: str) -> None:
+        """Start no further task until `release`; what runs goes on and may end. Safe from any thread."""
+        self.held = reason
+
+    def release(self) -> None:
+        """Start tasks again. Safe from any thread."""
+        self.held = ""
+        self._backend.wake()
 
     @property
     def live(self) -> int:
@@ -270,7 +280,9 @@ class Executor:
             self._tell(run, report, now)
         for run, timed in self._timers.due(ticks):
             self._tell_timed(run, timed, now)
-        if not self._stop_asked.is_set():
+        for key in self._batch:
+            self._mark(key)
+        if not self._stop_asked.is_set() and not self.held:
             self._grant(now)
         self._record(now)
         self.turns += 1
@@ -349,8 +361,6 @@ class Executor:
 
     def _grant(self, now: float) -> None:
         """Start ready tasks while the backend has room: runs by priority and in turn."""
-        for key in self._batch:
-            self._mark(key)
         put_aside = []
         for key in self._slots.offers():
             run = self._live[key].run
