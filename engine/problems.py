@@ -99,8 +99,9 @@ def pointer(parts: Iterable[str | int]) -> str:
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that a person most likely meant, or None; only the first 2,000 are looked at."""
     names = list(islice(candidates, _CANDIDATES))
-    folded = word.casefold()
-    same = next((name for name in names if name.casefold() == folded), None)
+    # Another case, or letters in another order (dya, tiemout): shorter words than difflib finds near.
+    letters = sorted(word.casefold())
+    same = next((name for name in names if sorted(name.casefold()) == letters), None)
     if same is not None:
         return same
     found = difflib.get_close_matches(word, names, n=1, cutoff=_NEAR)
@@ -137,9 +138,9 @@ def more_problems(count: int) -> list[Problem]:
     """Return the problem that says how many more there are than are shown; none where there are none."""
     if count <= 0:
         return []
-    what = "1 more problem" if count == 1 else f"{count} more problems"
+    what = "is 1 more problem" if count == 1 else f"are {count} more problems"
     hint = "Mend those above first, or raise the limit document_problems."
-    return [Problem(code="more_problems", message=f"there are {what}", hint=hint)]
+    return [Problem(code="more_problems", message=f"there {what}", hint=hint)]
 
 
 # Looking for the name that was meant takes longer than finding out that it is wrong: only done for what is shown.

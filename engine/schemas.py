@@ -54,7 +54,7 @@ class Schema:
             raise ValueError(_unusable(error)) from None
 
     def fits(self, value: Any) -> bool:
-        """Tell whether a JSON value fits; False for what is not JSON."""
+        """Tell whether a JSON value fits; False where it meets what is not JSON."""
         try:
             return self._validator.is_valid(value)
         except ValueError:

@@ -70,7 +70,7 @@ def _unknown(key: str, findings: Findings) -> None:
 def _advice(key: str) -> str:
     if key in _REQUEST_KEYS:
         return "A request to run a workflow by its name is not a workflow; submit it, or drop it into the inbox."
-    if key in DEFAULT_KEYS:
+    if key in DEFAULT_KEYS or key in SPELLINGS:
         return 'That is a key of tasks; what holds for all of them goes into "defaults".'
     if key in TASK_KEYS:
         return "That is a key of a task."

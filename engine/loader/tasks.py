@@ -58,7 +58,7 @@ class TaskReader:
         """Take what holds for all tasks: the task types, and `defaults` already checked."""
         self._catalogue, self._limits, self._findings = catalogue, limits, findings
         self._retry: dict[str, Any] = defaults.get("retry", {})
-        self._defaults = {**defaults, "retry": Retry(**self._retry)} if self._retry else defaults
+        self._defaults = {**defaults, "retry": Retry(**self._retry)} if "retry" in defaults else defaults
         self._kinds: dict[str, _Kind] = {}
         self.names: list[str | None] = []
         self.needs: list[tuple[str | None, ...]] = []

@@ -1,0 +1,52 @@
+"""The cyclic collector, kept still while something large is built."""
+
+import gc
+
+import pytest
+
+from engine import collector
+
+
+@pytest.fixture(autouse=True)
+def _collector_on():
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def test_it_is_off_within_and_on_again_behind():
+    with collector.paused():
+        assert not gc.isenabled()
+        with collector.paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_stays_off_where_it_was_off():
+    gc.disable()
+    with collector.paused():
+        pass
+    assert not gc.isenabled()
+
+
+def test_it_is_on_again_after_an_error():
+    with pytest.raises(ZeroDivisionError), collector.paused():
+        raise ZeroDivisionError
+    assert gc.isenabled()
+
+
+def test_what_was_built_counts_as_old():
+    gc.collect()
+    with collector.paused():
+        built = [[] for _ in range(5000)]
+    assert gc.get_count()[0] < 1000
+    assert len(built) == 5000
+
+
+def test_what_a_program_has_frozen_stays_frozen():
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    with collector.paused():
+        pass
+    assert gc.get_freeze_count() == frozen
