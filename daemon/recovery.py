@@ -68,7 +68,11 @@ class Recovery:
     def _rebuild(self, record: OpenRun) -> tuple[Run, Plan]:
         plan = self._plan(record)
         outputs = SpilledOutputs(self._values, self._limits.inline_bytes)
-        outputs.update({key: task.output for key, task in record.tasks.items() if task.output != b"null"})
+        for key, task in record.tasks.items():
+            if task.output_ref is not None:
+                outputs.adopt(key, task.output_ref)
+            elif task.output != b"null":
+                outputs[key] = task.output
         run = Run.restore(
             record.id,
             plan,

@@ -178,7 +178,7 @@ class History:
         for row in rows:
             by_run.setdefault(row.run_pk, []).append(row)
         return [
-            open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, []), self._values))
+            open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, [])))
             for row in found
         ]
 
@@ -264,10 +264,10 @@ class History:
                 found.update((row.idempotency_key, (row.id, row.claim)) for row in rows)
         return found
 
-    def timetable(self, now: float) -> Timetable:
-        """Return where every schedule stands at this moment (wall seconds): what a restart of them needs."""
+    def timetable(self) -> Timetable:
+        """Return where every schedule stands: what a restart of them needs."""
         with self._reading() as connection:
-            return dues.timetable(connection, now)
+            return dues.timetable(connection)
 
     def settled(self, schedule: str, instants: Sequence[float]) -> set[float]:
         """Return those of a schedule's due instants of which is recorded what became of them."""

@@ -29,6 +29,10 @@ class SpilledOutputs(MutableMapping[str, bytes]):
         else:
             self._spilled[key] = self._values.put(data)
 
+    def adopt(self, key: str, ref: str) -> None:
+        """Know an output that lies in a file already, unread."""
+        self._spilled[key] = ref
+
     def __delitem__(self, key: str) -> None:
         """Forget an output; its file stays for the history."""
         if self._kept.pop(key, None) is None:

@@ -125,11 +125,11 @@ class Record:
                 count = self._lost if row.reason == _LOST else self._failures
                 count[key] = count.get(key, 0) + 1
 
-    def tasks(self, rows: Iterable[Any], values: Values) -> dict[str, OpenTask]:
+    def tasks(self, rows: Iterable[Any]) -> dict[str, OpenTask]:
         """Return where each of these tasks stood, by key."""
-        return {row.key: self._task(row, values) for row in rows}
+        return {row.key: self._task(row) for row in rows}
 
-    def _task(self, row: Any, values: Values) -> OpenTask:
+    def _task(self, row: Any) -> OpenTask:
         key = (row.run_pk, row.key)
         return OpenTask(
             state=State(row.state),
@@ -141,7 +141,8 @@ class Record:
             due_at=row.due_at,
             started_at=self._started.get((*key, row.attempt)),
             memo=b"null" if row.memo is None else bytes(row.memo),
-            output=values.join(row.output, row.output_ref),
+            output=b"null" if row.output is None else bytes(row.output),
+            output_ref=row.output_ref,
         )
 
 

@@ -148,6 +148,8 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True):
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     """Hold where a task stood: with the fields of `engine.node.Snapshot`, and its output as JSON.
 
+    A large output is not read: `output_ref` names its file and `output` is null.
+
     `failures` counts attempts that failed, `lost` those that vanished with their process; `started_at` is of `attempt`.
     """
 
@@ -161,6 +163,7 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None
     memo: bytes
     output: bytes
+    output_ref: str | None = None
 
 
 class OpenRun(msgspec.Struct, frozen=True, kw_only=True):

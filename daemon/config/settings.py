@@ -51,7 +51,7 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
-        Meta(description=f'Worker processes; "auto" is one for each processor at hand, at most {MOST_WORKERS}.'),
+        Meta(description=f'Worker processes; "auto" is one for each processor at hand, 2 to {MOST_WORKERS}.'),
     ] = "auto"
     grace: Annotated[
         Seconds, Meta(description="Time a task is given to end by itself after it was asked to, before it is killed.")
@@ -83,7 +83,7 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
     def worker_count(self) -> int:
         """Return the number of worker processes, with "auto" worked out for this machine."""
         if self.workers == "auto":
-            return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+            return max(2, min(len(os.sched_getaffinity(0)), MOST_WORKERS))
         return self.workers
 
 
