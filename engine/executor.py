@@ -368,10 +368,11 @@ class Executor:
             if task is None:
                 self._slots.forget(key)
                 continue
+            if self._slots.has_moved(key, run.priority + task.priority):
+                continue
             isolation = isolation_of(task)
             if self._backend.reserve(task.type, isolation):
                 self._keep(key, run.handle(Granted(task.id), now))
-                self._mark(key)
             elif isolation == "worker":
                 break
             else:

@@ -25,6 +25,14 @@ class Slots:
         self._priority[run] = priority
         self._queues.setdefault(priority, deque()).append(run)
 
+    def has_moved(self, run: str, priority: int) -> bool:
+        """Tell whether what a waiting run has ready is of another priority than it waits with; then move it."""
+        if self._priority[run] == priority:
+            return False
+        self.forget(run)
+        self.mark(run, priority)
+        return True
+
     def forget(self, run: str) -> None:
         """Drop a run that has nothing ready any more; harmless for one that does not wait."""
         priority = self._priority.pop(run, None)

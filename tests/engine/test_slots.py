@@ -57,3 +57,15 @@ def test_everything_ready_is_served_once_and_by_priority(wanted):
     assert Counter(served) == Counter({run: count for run, (count, _) in wanted.items() if count})
     priorities = [wanted[run][1] for run in served]
     assert priorities == sorted(priorities, reverse=True)
+
+
+def test_a_run_whose_next_task_is_less_urgent_lets_others_go_first():
+    slots = Slots()
+    slots.mark("a", 5)
+    slots.mark("b", 3)
+    offers = slots.offers()
+    assert next(offers) == "a"
+    assert not slots.has_moved("a", 5)
+    assert next(offers) == "a"
+    assert slots.has_moved("a", 1)
+    assert next(offers) == "b"
