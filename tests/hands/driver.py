@@ -1,6 +1,7 @@
 """Drives a backend as the executor does: reserve, dispatch, collect, and never a report too many."""
 
 import itertools
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Driver:
 
     def __init__(self, backend, folder):
         self.backend, self.folder = backend, folder
-        self.run = f"run{next(_numbers)}"
+        self.run = f"run-{os.getpid()}-{next(_numbers)}"  # tests run side by side
         self.ledger_path = folder / f"{self.run}.ledger"
         self.reports = {}
         self._open = set()
