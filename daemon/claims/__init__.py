@@ -234,7 +234,7 @@ class Claims:
             for ending, target, name in chosen:
                 try:
                     moves.rename(self._folders[CLAIMED], ending.held, target, name)
-                    outcome[ending.claim] = os.path.join(ending.folder, ending.day, name)  # noqa: PTH118 -- as above
+                    outcome[ending.claim] = os.path.join(ending.folder, ending.day, name)  # noqa: PTH118 -- likewise
                 except OSError as error:
                     outcome[ending.claim] = error
             _sync([*targets.values(), self._folders[CLAIMED]])

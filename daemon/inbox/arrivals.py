@@ -145,7 +145,7 @@ class Arrivals:
         signature = _signature(status)
         sight = self._sights.get(name)
         if sight is None or sight.signature != signature:
-            sight = self._sights[name] = _Sight(signature, self._due(status))
+            sight = self._sights[name] = _Sight(signature, self._due(status, is_new=sight is None))
             if not is_moved:
                 heapq.heappush(self._settling, (sight.due, name))
         if sight.is_listed or sight.tries > len(_PAUSES):
@@ -154,10 +154,10 @@ class Arrivals:
             sight.is_listed = True
             heapq.heappush(self._ready, (status.st_mtime_ns, name))
 
-    def _due(self, status: os.stat_result) -> float:
-        """Return when something seen for the first time may be taken: what has lain still for long enough, at once."""
+    def _due(self, status: os.stat_result, *, is_new: bool) -> float:
+        """Return when something may be taken: at the first look, what has lain still for long enough, at once."""
         settle = self.policy.settle
-        age = self._clock.wall() - max(status.st_mtime, status.st_ctime)
+        age = self._clock.wall() - max(status.st_mtime, status.st_ctime) if is_new else 0.0
         # A clock that was set, or a time stamp from elsewhere, must not make it wait for longer than the settle time.
         return self._clock.ticks() + settle - min(max(age, 0.0), settle)
 

@@ -194,7 +194,8 @@ class Entrance:
         return judged
 
     def _submit(self, tray: Tray, judged: Sequence[tuple[Held, Judged]], open_claims: dict[str, Held]) -> None:
-        seen = self._keys.keyed([key for _, one in judged if (key := one.content_key)]) if judged else {}
+        keys = [key for _, one in judged if (key := one.content_key)]
+        seen = self._keys.keyed(keys) if keys else {}
         asked: list[tuple[Held, list[Future[Receipt]]]] = []
         for held, one in judged:
             run, claim = seen.get(one.content_key or "", (None, None))
