@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from bench.graphs import Graph
@@ -42,7 +43,7 @@ class Bare:
 
 
 class _Drive:
-    def __init__(self, pool: ProcessPoolExecutor, graph: Graph, work) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, graph: Graph, work: Callable[[], None]) -> None:
         self._pool, self._work = pool, work
         self._missing = {key: len(after) for key, after in graph}
         self._behind: dict[str, list[str]] = {key: [] for key, _ in graph}

@@ -13,7 +13,7 @@ LONGER = {
     "engine.errors": "the exception tree is drawn in it",
 }
 _EXCUSE = re.compile(r"#\s*(noqa|type:\s*ignore|pragma|fmt:\s*(skip|off)|nosec|pyright)", re.IGNORECASE)
-_REASONED = re.compile(r"#\s*(noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w, -]+\])\s+(#|--|—)\s*\w{3,}")
+_REASONED = re.compile(r"#\s*(noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w, -]+\])\s+(#|--|—)\s*.*\w{3,}")
 _BANNER = re.compile(r"^#\s*([-=#*~─═_])\1{3,}")
 
 

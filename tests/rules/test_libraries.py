@@ -22,6 +22,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "msgspec": ("engine", "daemon", "plugins"),
     "requests": ("plugins", "daemon.notify"),
     "rich": ("daemon.cli",),
+    "starlette": ("daemon.api",),
     "sqlalchemy": (
         "engine.admission",
         "engine.database",
@@ -35,6 +36,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "engine.tables",
     ),
     "tomli_w": ("daemon.cli", "daemon.config"),
+    "uvicorn": ("daemon.api",),
     "watchdog": ("daemon.bell",),
 }
 # loguru's logger is one for the whole process: only this module decides where it writes.
