@@ -81,11 +81,11 @@ class Dues:
             self._forget.run_all(connection, [(plain(name),) for name in forgotten])
 
 
-def timetable(connection: Connection, now: float) -> Timetable:
-    """Read where every schedule stands; rows of instants later than `now` (the clock was set back) do not count."""
+def timetable(connection: Connection) -> Timetable:
+    """Read where every schedule stands."""
     records = connection.execute(select(schedules)).all()
     of_same = due_times.alias("of_same")
-    last = select(func.max(of_same.c.due_at)).where(of_same.c.schedule == schedules.c.name, of_same.c.due_at <= now)
+    last = select(func.max(of_same.c.due_at)).where(of_same.c.schedule == schedules.c.name)
     is_last = (due_times.c.schedule == schedules.c.name) & (due_times.c.due_at == last.scalar_subquery())
     newest = connection.execute(select(due_times).select_from(schedules.join(due_times, is_last))).all()
     waiting: Select[Any] = select(due_times.c.schedule, due_times.c.due_at).where(_IS_QUEUED)

@@ -8,6 +8,7 @@ DropmillError
 │   ├── ScheduleInvalidError       when a schedule is due cannot be read, with all its problems
 │   ├── ExpressionError            an expression that cannot be read, or not be computed
 │   ├── WorkflowUnknownError       no workflow has this name
+│   ├── ScheduleUnknownError       no schedule has this name
 │   ├── RunUnknownError            no run has this id
 │   ├── RunAmbiguousError          more than one run's id starts like this
 │   ├── TaskUnknownError           the run has no such task
@@ -141,6 +142,17 @@ class WorkflowUnknownError(InputError):
     def __init__(self, name: str, near: str | None = None) -> None:
         hint = f"; did you mean {near!r}?" if near else "; `dropmill workflows` lists the known ones"
         super().__init__(f"no workflow is called {name!r}{hint}")
+        self.name = name
+
+
+class ScheduleUnknownError(InputError):
+    """No schedule has this name."""
+
+    code = "schedule_unknown"
+
+    def __init__(self, name: str, near: str | None = None) -> None:
+        hint = f"; did you mean {near!r}?" if near else "; `dropmill schedules` lists the known ones"
+        super().__init__(f"no schedule is called {name!r}{hint}")
         self.name = name
 
 

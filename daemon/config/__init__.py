@@ -27,7 +27,7 @@ from daemon.config.settings import (
     Secrets,
 )
 from daemon.config.shown import Row, show
-from daemon.config.timing import calendar_of
+from daemon.config.timing import calendar_of, forms_of
 
 __all__ = [
     "Api",
@@ -47,6 +47,7 @@ __all__ = [
     "Secrets",
     "add_schedule",
     "calendar_of",
+    "forms_of",
     "load",
     "reference",
     "remove_schedule",
