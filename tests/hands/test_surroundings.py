@@ -58,7 +58,7 @@ def set_environment(task):
 
 
 def replace_environment(task):
-    os.environ = {"HOME": "/nowhere"}  # type: ignore[assignment]  # noqa: B003 -- what some do
+    os.environ = {"HOME": "/nowhere"}  # noqa: B003 -- what some do
 
 
 def change_logging(task):

@@ -255,7 +255,7 @@ def close_everything(_task):
 
 
 def detach_streams(_task):
-    sys.stderr.detach()  # type: ignore[union-attr]  # really a TextIOWrapper
+    sys.stderr.detach()  # really a TextIOWrapper
     sys.stdout = None
     return True
 
