@@ -17,6 +17,7 @@ from engine.limits import Limits
 from engine.node import Snapshot
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
+from engine.points import sync_point
 from engine.run import Run
 from engine.task import Catalogue, TaskType
 from engine.values import Values
@@ -61,6 +62,7 @@ class Recovery:
                 refused.append((record.id, str(error)))
                 continue
             lost += sum(1 for _ in run.running())
+            sync_point("recovery.rebuilt")
             self._executor.adopt(run, plan, record.run_at)
             self._progress(done, len(open_runs))
         return Report(len(open_runs) - len(refused), lost, tuple(refused))

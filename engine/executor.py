@@ -35,6 +35,7 @@ from engine.limits import Limits
 from engine.model import Task
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
+from engine.points import sync_point
 from engine.run import Run
 from engine.slots import Slots
 from engine.states import Reason, State
@@ -182,6 +183,7 @@ class Executor:
         self._keep(run.key, run.resume())
         for task, attempt in list(run.running()):
             self._tell(run.key, Lost(task, attempt), now)
+        sync_point("executor.adopted")
         for task, attempt, at in run.waiting():
             self._arm(run.key, Due(task, attempt), at, now)
         if run.state is State.RUNNING:
@@ -306,7 +308,9 @@ class Executor:
         if not arrivals:
             return
         keyed = [(new_id(now, self._entropy(10)), submission, now) for submission, _, _ in arrivals]
+        sync_point("executor.asked")
         receipts = self._memory.create(keyed)
+        sync_point("executor.created")
         for (key, submission, _), (_, plan, answer), receipt in zip(keyed, arrivals, receipts, strict=True):
             if receipt.is_new:
                 self._live[key] = _Live(self._make_run(key, submission, plan, now), plan, submission.run_at)
@@ -398,9 +402,11 @@ class Executor:
             self._rest()
             return
         self._is_tired = True
+        sync_point("executor.decided")
         lost = self._memory.write(list(batch.items()), now)
         if lost:
             raise RunsLostError(sorted(lost))
+        sync_point("executor.recorded")
         assignments: list[Assignment] = []
         for key, orders in batch.items():
             live = self._live[key]
@@ -411,6 +417,7 @@ class Executor:
                     self._carry_out(key, order, now)
         if assignments:
             self._backend.dispatch(assignments)
+            sync_point("executor.dispatched")
         for listener in self._listeners:
             for key, orders in batch.items():
                 listener(key, orders, now)

@@ -21,6 +21,7 @@ from engine.database import Trouble
 from engine.dues import Dues
 from engine.errors import StoreLostError
 from engine.facts import Finish, Order
+from engine.points import sync_point
 from engine.rows import Rows
 from engine.statements import Statements
 from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt, ScheduleRecord, Submission
@@ -241,7 +242,9 @@ class Store:
             database.begin_write(connection)
             result = work(connection)
             self._is_in_doubt = True
+            sync_point("store.written")
             connection.commit()
+            sync_point("store.committed")
         except BaseException:
             self._roll_back(connection)
             raise
