@@ -81,8 +81,8 @@ class Claims:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, mode, dir_fd=self._inbox)
                 self._folders[name] = self._keep(moves.open_folder(name, self._inbox))
-                if not is_open_to_all:
-                    safety.check_own(self.path, name, os.fstat(self._folders[name]), device)
+                status = os.fstat(self._folders[name])
+                safety.check_own(self.path, name, status, device, is_open_to_all=is_open_to_all)
             os.fsync(self._inbox)
         except OSError as error:
             self.close()

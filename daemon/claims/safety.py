@@ -33,12 +33,14 @@ def check(folder: Path) -> None:
             raise InputError(f"{message}: take that away (chmod o-w {above}), {_ALLOW}")
 
 
-def check_own(folder: Path, name: str, status: os.stat_result, device: int) -> None:
+def check_own(folder: Path, name: str, status: os.stat_result, device: int, *, is_open_to_all: bool) -> None:
     """Refuse a folder of ours in the inbox that is on another file system, or that others may write to.
 
     Raises InputError.
     """
     if status.st_dev != device:
         raise InputError(f"{folder / name} is on another file system than {folder}: files are moved by renaming them")
+    if is_open_to_all:
+        return
     if status.st_uid not in {os.geteuid(), 0} or status.st_mode & stat.S_IWOTH:
         raise InputError(f"{folder / name} can be written to by others: only the daemon may (chmod 0750, chown)")

@@ -217,7 +217,8 @@ class Inbox:
         for tray in list(self._trays.values()):
             tray.look_around()
             room = self._config.executor.max_runs - self._owner.live
-            if room > 0 and self._entrance.take(tray, room):
+            # Without room too: what has settled meanwhile is noted, or there would be nothing to wait for.
+            if self._entrance.take(tray, max(0, room)):
                 is_busy = is_busy or tray.arrivals.has_ready
         self._filing.work()
         return is_busy and self._owner.live < self._config.executor.max_runs

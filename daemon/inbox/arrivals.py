@@ -15,6 +15,7 @@ from engine.clock import Clock
 
 _PAUSES = (1.0, 5.0)
 _BUSY_SECONDS = 0.2
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 class Arrival(NamedTuple):
@@ -63,11 +64,14 @@ class Arrivals:
     def take(self, most: int) -> list[Arrival]:
         """Return up to so many files that are whole, oldest first; each is to be reported by `forget` or `fail`.
 
+        Fewer where they are large: a batch is held in memory together.
+
         Raises OSError.
         """
         self._settle()
         found: list[Arrival] = []
-        while self._ready and len(found) < most:
+        size = 0
+        while self._ready and len(found) < most and size < _MOST_BYTES:
             _, name = heapq.heappop(self._ready)
             sight = self._sights.get(name)
             if sight is None or not sight.is_listed:
@@ -83,6 +87,7 @@ class Arrivals:
                 heapq.heappush(self._settling, (sight.due, name))
             else:
                 found.append(Arrival(name, (status.st_dev, status.st_ino)))
+                size += status.st_size
         return found
 
     def forget(self, name: str) -> None:

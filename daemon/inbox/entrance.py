@@ -23,7 +23,7 @@ from engine.limits import Limits
 from engine.states import ClaimState
 from engine.submission import ClaimEnd, ClaimRecord, Receipt
 
-AT_ONCE = 256
+_AT_ONCE = 256
 _RANDOM_BYTES = 10
 _PAUSE_SECONDS = 5.0
 _SHORT_SECONDS = 1.0
@@ -77,7 +77,7 @@ class Entrance:
 
         Raises OSError or DropmillError; every file is then still in the inbox or claimed, and tried again.
         """
-        arrivals = tray.arrivals.take(min(most, AT_ONCE))
+        arrivals = tray.arrivals.take(min(most, _AT_ONCE))
         if not arrivals:
             return 0
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.claims import names
-from daemon.inbox.entrance import AT_ONCE, Entrance
+from daemon.inbox.entrance import Entrance
 from daemon.inbox.filing import Filing
 from daemon.inbox.judging import Held
 from daemon.inbox.noted import Noted, Observe
@@ -19,6 +19,9 @@ from engine.clock import Clock
 from engine.states import ENDED, ClaimState, State
 from engine.submission import ClaimEnd, ClaimRecord
 from engine.views import OpenClaim
+
+# Few, since they are held in memory together and nobody knows how large they are.
+_AT_ONCE = 32
 
 
 class Rows(Protocol):
@@ -77,8 +80,8 @@ class Reconciling:
             else:
                 again.append(held)
         self._rows.record_claims(unknown, now)
-        for at in range(0, len(again), AT_ONCE):
-            self._entrance.enter(tray, again[at : at + AT_ONCE])
+        for at in range(0, len(again), _AT_ONCE):
+            self._entrance.enter(tray, again[at : at + _AT_ONCE])
 
     def _close(
         self, trays: Sequence[Tray], rows: Mapping[str, OpenClaim], lines: Mapping[str, list[OpenClaim]]

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ def test_a_folder_of_ours_that_is_a_link_is_refused(tmp_path: Path):
     (tmp_path / "inbox" / "done").symlink_to(tmp_path)
     with pytest.raises(InputError, match="its folders must be real ones"):
         Claims(tmp_path / "inbox").open()
+
+
+@pytest.mark.needs("root")
+def test_a_folder_of_ours_on_another_file_system_is_refused_even_in_an_inbox_open_to_all(tmp_path: Path):
+    done = tmp_path / "inbox" / "done"
+    done.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "none", str(done)], check=False, capture_output=True).returncode:
+        pytest.skip("mounts are not allowed here")
+    try:
+        with pytest.raises(InputError, match="on another file system"):
+            Claims(tmp_path / "inbox").open(is_open_to_all=True)
+    finally:
+        subprocess.run(["umount", str(done)], check=True)
 
 
 def test_a_replaced_folder_is_noticed(claims: Claims):

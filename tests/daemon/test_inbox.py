@@ -256,6 +256,19 @@ def test_above_the_bound_on_live_runs_files_stay_until_there_is_room(make):
     house.heard("accepted", 3)
 
 
+def test_what_settles_while_there_is_no_room_does_not_keep_the_thread_busy(make):
+    house = make("[executor]\nmax_runs = 1\n[inbox]\nsettle = 0.05\n").begin()
+    house.drop("a.json")
+    house.heard("accepted")
+    (house.box / "b.json").write_text(json.dumps(HELLO))
+    [tray] = house.inbox._trays.values()
+    wait_for(lambda: tray.arrivals.has_ready, "the second file to settle")
+    wait_for(lambda: house.inbox._patience() > 1, "something to wait for")
+    assert house.everywhere()[-1] == "b.json"
+    house.player.finish()
+    house.heard("accepted", 2)
+
+
 def test_a_further_inbox_has_rules_of_its_own(make, tmp_path: Path):
     partner = tmp_path / "partner"
     text = f'[inboxes.partner]\npath = "{partner}"\ntask_types = ["log"]\nworkflows = ["hello"]\npriority = 9\n'

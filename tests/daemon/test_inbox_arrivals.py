@@ -107,6 +107,16 @@ def test_the_oldest_goes_first_and_then_the_name_decides(arrivals, claims, clock
     assert ready(arrivals, 3) == ["b.json"]
 
 
+def test_large_files_are_taken_a_few_at_a_time(arrivals, claims, clock, monkeypatch):
+    monkeypatch.setattr("daemon.inbox.arrivals._MOST_BYTES", 10)
+    for name in ("a.json", "b.json", "c.json"):
+        os.utime(write(claims, name, "x" * 6), (100, 100))
+    clock.advance(60)
+    arrivals.scan()
+    assert ready(arrivals) == ["a.json", "b.json"]
+    assert ready(arrivals) == ["c.json"]
+
+
 def test_what_is_not_ours_is_never_ready(arrivals, claims, clock):
     for name in (".hidden.json", "a.tmp", "a.part", "a.partial", "a.swp", "a.json~"):
         write(claims, name)

@@ -48,7 +48,7 @@ def make(tmp_path: Path):
             assembly.stop()
             assembly.history.close()
 
-    begin.end = end  # type: ignore[attr-defined]  # a life is ended as it was begun
+    begin.end = end
     yield begin
     end()
 
