@@ -45,7 +45,7 @@ def spelled(path: Path) -> str:
 def pruned(paths: Iterable[Path], scope: Mapping[str, Any]) -> dict[str, Any]:
     """Copy out of a scope no more than the paths name: the library converts all that it is handed."""
     result: dict[str, Any] = {}
-    for path in sorted(paths, key=len):
+    for path in paths:
         source: Any = scope
         target = result
         for at, part in enumerate(path):
@@ -53,7 +53,7 @@ def pruned(paths: Iterable[Path], scope: Mapping[str, Any]) -> dict[str, Any]:
                 break
             value = source[part]
             if part in target and target[part] is value:
-                break  # a shorter path has taken all of it
+                break  # another path has taken all of it
             if at == len(path) - 1 or not isinstance(value, Mapping):
                 target[part] = value
                 break

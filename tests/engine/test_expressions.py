@@ -207,6 +207,21 @@ def test_only_what_is_named_is_handed_to_the_library():
     assert evaluate(compile_text("params.n + tasks.a.output.x"), unspeakable) == 3
 
 
+class Untouchable(dict):
+    """A part of a scope that must not be written to."""
+
+    def __setitem__(self, key, value):
+        raise AssertionError(key)
+
+
+@pytest.mark.parametrize(
+    "text", ["params.a == {'b': 1, 'c': 2} && params.a.b == 1", "params.a.b == 1 && size(params.a) == 2"]
+)
+def test_a_part_may_be_named_beside_the_whole_and_the_scope_stays_as_it_is(text):
+    scope = {"params": Untouchable({"a": Untouchable({"b": 1, "c": 2})})}
+    assert evaluate(compile_text(text), scope) is True
+
+
 @pytest.mark.parametrize(("text", "value"), [("params.n == 3", True), ("params.n == 4", False), ("has(run.x)", False)])
 def test_a_condition_is_true_or_false(text, value):
     assert evaluate_condition(compile_text(text), SCOPE) is value

@@ -384,6 +384,10 @@ BAD = [
         ],
     ),
     (
+        b'{"tasks": [{"id": "a", "type": "any", "depends_on": ["a"]}]}',
+        [("self_dependency", "/tasks/0/depends_on/0", 1, 54)],
+    ),
+    (
         b'{"tasks": [{"id": "a", "type": "any"},\n{"id": "b", "type": "any", "depends_on": ["a", "a"]}]}',
         [("duplicate_dependency", "/tasks/1/depends_on/1", 2, 48)],
     ),
