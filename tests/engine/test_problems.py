@@ -76,8 +76,13 @@ def test_findings_keep_the_first_and_count_the_rest():
 
 def test_a_hint_is_looked_for_only_if_it_is_shown():
     findings, asked = Findings(1), []
+
+    def hint():
+        asked.append(1)
+        return "hint"
+
     for _ in range(3):
-        findings.add("cycle", "m", "", lambda: (asked.append(1), "hint")[1])
+        findings.add("cycle", "m", "", hint)
     assert asked == [1]
     assert findings.shown[0].hint == "hint"
 
