@@ -28,6 +28,7 @@ ENTRIES: dict[str, Entry] = {
     "show": Entry("Look back", "Show one run: its tasks, their outcome and what came of them."),
     "logs": Entry("Look back", "Show what a run, or one task of it, has said."),
     "config": Entry("Set up", "Check, show and describe the configuration."),
+    "service": Entry("Set up", "Let systemd start, watch and restart the daemon."),
     "completion": Entry("Set up", "Print the script that completes commands in your shell."),
 }
 
