@@ -24,7 +24,7 @@ _CHECKPOINT_PAGES = 4000
 _JOURNAL_BYTES = 16 * 1024 * 1024
 _CACHE_KIB = 8 * 1024
 # The mode of SQLite in which space that was freed is given back when asked for.
-INCREMENTAL = 2
+_INCREMENTAL = 2
 
 
 class Statement:
@@ -134,7 +134,7 @@ def writer(url: str, busy_seconds: float) -> Engine:
     if path is not None:
         settings = (
             # First, since it counts only as long as the database is empty: space can be given back bit by bit.
-            f"PRAGMA auto_vacuum = {INCREMENTAL}",
+            f"PRAGMA auto_vacuum = {_INCREMENTAL}",
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA foreign_keys = ON",
@@ -167,6 +167,17 @@ def begin_read(connection: Connection) -> None:
     """Open the transaction of a read, so that several statements see one state."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
+
+
+def shrink(connection: Connection, pages: int) -> int:
+    """Give at most so many free pages of an SQLite database back, and return how many it could still give."""
+    if connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() != _INCREMENTAL:
+        return 0
+    free = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
+    for _ in range(min(pages, free)):
+        # One at a time: a larger number is taken bit by bit as its result is read, and the driver reads none here.
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+    return max(0, free - pages)
 
 
 def _sqlite_engine(

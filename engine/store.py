@@ -158,14 +158,7 @@ class Store:
 
         A database that was not made for it (a server's, for one) has none to give.
         """
-        if self._file is None:
-            return 0
-        with self._lock, self._explained():
-            connection = self._connected()
-            if connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() != database.INCREMENTAL:
-                return 0
-            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").all()
-            return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
+        return 0 if self._file is None else self._transact(lambda connection: database.shrink(connection, pages))
 
     def rest(self) -> None:
         """Use the quiet to cut the write-ahead log back; returns at once where there is nothing to do."""

@@ -9,6 +9,8 @@ from tests.rules.source import Source, scopes, sources
 # "module:function" -> why this guard may catch everything, and where what it caught is recorded.
 GUARDS: dict[str, str] = {
     "daemon.cli.guard:call": "the last stop before the person: one sentence, and the traceback in a file",
+    "daemon.schedules:Schedules._loop": "looks again soon: it logs, and the pulse that stands still tells the watchdog",
+    "daemon.janitor:Janitor._loop": "tries again after the next interval: it logs",
     "daemon.inbox:Inbox._guarded_turn": "a turn that fails is told and followed by another after a pause",
     "daemon.inbox:Inbox._run": "the inbox's thread: what ends it is told and raised by start",
     "engine.executor:Executor._loop": "the loop that owns every run: it stops the process rather than guess",
