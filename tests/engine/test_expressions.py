@@ -165,6 +165,7 @@ FAILING = [
     ("index + 1", "index", "index has no value here", None),
     ("params.rows.map(r, r.name)", "name", 'there is no field "name"', None),
     ("params.n + params.f", None, "params.n is an integer, params.f is a number with a fraction", "double()"),
+    ("(has(params.q) || true) && params.n + params.f > 1.0", None, "params.n is an integer, params.f", "double()"),
     ("params.s + 1", None, "string + int", "string()"),
     ("size(params.n)", "size", "size(...) cannot take", None),
     ("params.n / 0", None, "divides by zero", None),

@@ -23,9 +23,19 @@ WORKFLOW = Workflow(
         "tags": Param(schema={"type": "array", "items": {"type": "string"}}, default=[]),
         "extra": Param(schema={}, default=None),
         "maybe": Param(schema={"type": ["integer", "null"]}, default=None),
+        "word": Param(schema={"type": ["string", "null"]}, default=None),
     },
 )
-DEFAULTS = {"count": 3, "ratio": 0.5, "dry": False, "mode": "fast", "tags": [], "extra": None, "maybe": None}
+DEFAULTS = {
+    "count": 3,
+    "ratio": 0.5,
+    "dry": False,
+    "mode": "fast",
+    "tags": [],
+    "extra": None,
+    "maybe": None,
+    "word": None,
+}
 
 
 def test_what_is_not_given_has_its_default():
@@ -109,6 +119,9 @@ def test_a_workflow_without_parameters_says_so():
         ("tags", '["a", "b"]', ["a", "b"]),
         ("tags", "[a]", "[a]"),
         ("extra", "plain", "plain"),
+        ("extra", "5", "5"),
+        ("word", "null", "null"),
+        ("word", "[1]", "[1]"),
         ("maybe", "null", None),
         ("maybe", "5", 5),
         ("unknown", "5", "5"),

@@ -75,15 +75,9 @@ def test_findings_keep_the_first_and_count_the_rest():
 
 
 def test_a_hint_is_looked_for_only_if_it_is_shown():
-    findings, asked = Findings(1), []
-
-    def hint():
-        asked.append(1)
-        return "hint"
-
+    findings, asked = Findings(1), iter(["hint"])
     for _ in range(3):
-        findings.add("cycle", "m", "", hint)
-    assert asked == [1]
+        findings.add("cycle", "m", "", lambda: next(asked))
     assert findings.shown[0].hint == "hint"
 
 
