@@ -1,6 +1,7 @@
 """What a run that repeats another may take over from it. Pure.
 
-Completed tasks keep their outputs unless a person wants to start again from one: that task and all behind it run anew.
+A completed task keeps its output unless it is behind one that runs anew: one that did not complete, or the one that a
+person wants to start again from. Tasks left out by their condition are judged again and stand in nobody's way.
 """
 
 from collections.abc import Mapping
@@ -8,16 +9,22 @@ from collections.abc import Mapping
 from engine.errors import TaskUnknownError
 from engine.plan import Plan
 from engine.problems import nearest
+from engine.states import State
+
+_IN_ORDER = frozenset({State.COMPLETED, State.SKIPPED})
 
 
-def reusable(run: str, plan: Plan, outputs: Mapping[str, bytes], start: str | None) -> dict[str, bytes]:
+def reusable(
+    run: str, plan: Plan, states: Mapping[str, State], outputs: Mapping[str, bytes], start: str | None
+) -> dict[str, bytes]:
     """Return the outputs of completed tasks that need not run again; `start` names the task to begin from.
 
     Raises TaskUnknownError if the run has no such task.
     """
-    if start is None:
-        return dict(outputs)
-    if start not in plan.tasks:
+    if start is not None and start not in plan.tasks:
         raise TaskUnknownError(run, start, nearest(start, plan.tasks))
-    anew = {start, *plan.graph.descendants(start)}
+    anew: set[str] = set()
+    for task in plan.graph.order:
+        if task not in anew and (task == start or states.get(task) not in _IN_ORDER):
+            anew |= {task} | plan.graph.descendants(task)
     return {task: output for task, output in outputs.items() if task not in anew}

@@ -9,16 +9,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from loguru import logger
 
 from daemon import holding, log
-from daemon.api import Api
-from daemon.api.desk import Desk, socket_path
 from daemon.assembly import Assembly
 from daemon.config import Config, load
 from daemon.exits import Exit, exit_of
+from daemon.parts import BEATING, PARTS, Making, Part, Questions
 from daemon.ready import Notifier, Watchdog
 from daemon.recovery import Recovery
 from daemon.signals import Signals
@@ -28,30 +27,10 @@ from engine.errors import ConfigInvalidError, DropmillError
 from engine.facts import Begin, Finish, Order
 
 _LOOK_SECONDS = 2.0
-_PULSE_SECONDS = 15.0
+_PULSE_SECONDS = 30.0
 _STOP_LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
 _PROGRESS_RUNS = 500
-
-
-class Part(Protocol):
-    """What the service starts and stops; both are harmless twice."""
-
-    def start(self) -> None:
-        """Return when it runs."""
-        ...
-
-    def stop(self) -> None:
-        """Return when it has stopped; it takes nothing new from the first moment on."""
-        ...
-
-    @property
-    def pulse(self) -> int:
-        """A number that changes at least every few seconds while it works."""
-        ...
-
-
-Making = Callable[["Service", Assembly], Part]
 
 
 class Service:
@@ -69,34 +48,25 @@ class Service:
         banner: Callable[[Config], None] = lambda _config: None,
     ) -> None:
         """Keep what is needed to start; nothing is read or touched yet."""
-        self._path, self._environ, self._makings, self._banner = (
-            path,
-            environ,
-            PARTS if makings is None else makings,
-            banner,
-        )
+        self._path, self._environ, self._banner = path, environ, banner
+        self._makings = PARTS if makings is None else makings
         self._notifier = Notifier(environ)
         self._parts: dict[str, Part] = {}
+        self._wishes: dict[str, Mapping[str, Callable[..., Any]]] = {}
         self._failure: BaseException | None = None
         self._is_draining = False
         self._log: log.Log | None = None
         self.troubles = Troubles()
+        self._shown: dict[str, Callable[[], Any]] = {"troubles": self.troubles.sentences}
         self.broken: ConfigInvalidError | None = None
 
     def drain(self) -> None:
         """Take nothing new, finish what lives, then stop; safe from any thread."""
         self._is_draining = True
 
-    def questions(self) -> tuple[dict[str, Callable[[], Any]], dict[str, Mapping[str, Callable[..., Any]]]]:
-        """Return what the parts show in the status, and what they can be asked to do, by name."""
-        shown: dict[str, Callable[[], Any]] = {"troubles": self.troubles.sentences}
-        wishes: dict[str, Mapping[str, Callable[..., Any]]] = {}
-        for name, part in self._parts.items():
-            if hasattr(part, "status"):
-                shown[name] = part.status
-            if hasattr(part, "wishes"):
-                wishes[name] = part.wishes
-        return shown, wishes
+    def questions(self) -> Questions:
+        """Return what the parts show and what they can be asked to do, by name; both grow as parts start."""
+        return self._shown, self._wishes
 
     def run(self) -> int:
         """Start, serve and stop; return the exit status."""
@@ -153,10 +123,14 @@ class Service:
         held = holding.read(config.paths.state)
         if held is not None:
             assembly.executor.hold(held)
-            self.troubles.note("held", f"paused: {held}")
+            self._note_held(assembly)
         assembly.executor.start()
         for name, make in self._makings.items():
-            self._parts[name] = make(self, assembly)
+            part = self._parts[name] = make(self, assembly)
+            if hasattr(part, "status"):
+                self._shown[name] = partial(_shown, part)
+            if hasattr(part, "wishes"):
+                self._wishes[name] = part.wishes
             self._parts[name].start()
 
     def _recover(self, config: Config, assembly: Assembly) -> None:
@@ -186,6 +160,7 @@ class Service:
         reloads, seen = signals.reloads, _stamps(config)
         while not signals.stops and self._failure is None and not self._is_drained(assembly):
             signals.wait(pause)
+            self._note_held(assembly)
             now = ticks()
             if now >= next_ping:
                 stuck = watchdog.look()
@@ -198,6 +173,10 @@ class Service:
                 reloads, seen = signals.reloads, stamps
                 config = self._reload(config)
 
+    def _note_held(self, assembly: Assembly) -> None:
+        held = assembly.executor.held
+        self.troubles.note("held", f"paused: {held}" if held else "")
+
     def _is_drained(self, assembly: Assembly) -> bool:
         """Close the sources once a drain was asked for; tell whether nothing lives any more."""
         if not self._is_draining:
@@ -209,8 +188,9 @@ class Service:
 
     def _pulses(self, assembly: Assembly) -> dict[str, Callable[[], int]]:
         pulses: dict[str, Callable[[], int]] = {"executor": lambda: assembly.executor.turns}
-        for name, part in self._parts.items():
-            pulses[name] = partial(getattr, part, "pulse")
+        for name in BEATING:
+            if name in self._parts:
+                pulses[name] = partial(getattr, self._parts[name], "pulse")
         return pulses
 
     def _reload(self, config: Config) -> Config:
@@ -260,6 +240,11 @@ class Service:
             end.join(0)
 
 
+def _shown(part: Any) -> Any:
+    """Ask a part how it stands, which some keep ready and others work out."""
+    return part.status() if callable(part.status) else part.status
+
+
 def _stamps(config: Config) -> tuple[tuple[str, int, int], ...]:
     """Return what shows that a file of the configuration has changed."""
     found = []
@@ -279,15 +264,3 @@ def _needs_restart(old: Config, new: Config) -> str:
         if getattr(old, name) != getattr(new, name)
     ]
     return f"changes to {', '.join(later)} count after a restart" if later else "all changes are in force"
-
-
-def _make_api(service: Service, assembly: Assembly) -> Part:
-    config = assembly.config
-    parts, wishes = service.questions()
-    desk = Desk(assembly, parts=parts, wishes=wishes, drain=service.drain)
-    mode = int(config.api.socket_mode, 8)
-    return Api(desk, socket_path(config.paths.state), mode=mode, body_bytes=config.limits.document_bytes)
-
-
-# In the order in which they start; they stop in reverse.
-PARTS: Mapping[str, Making] = {"api": _make_api}

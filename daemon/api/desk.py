@@ -3,35 +3,36 @@
 Blocking; `routes` calls it in a thread. Raises the errors of the tree, nothing else.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from daemon import holding, requests
+from daemon.api.problems import WishUnknownError
 from daemon.assembly import Assembly
 from daemon.intake import Origin
 from daemon.rerun import reusable
+from engine import strictjson
 from engine.attemptlog import LogReader
-from engine.errors import DocumentInvalidError, InputError, RunNotEndedError
-from engine.states import ENDED, Reason
+from engine.errors import DaemonRefusedError, DocumentInvalidError, ExecutorStoppedError, RunNotEndedError
+from engine.limits import Limits
+from engine.states import ENDED, Reason, State
 from engine.submission import Receipt
+from engine.task import Catalogue
 from engine.views import EventView, RunView
 
+LAST = "last"
 _ANSWER_SECONDS = 30.0
+_SHOWN = 20
+# As many running runs are looked into for what their tasks wait for.
+_LOOKED_INTO = 5
+_HELD_UP = (State.RETRYING, State.WAITING)
 
 Status = Callable[[], Any]
 Wish = Callable[[Mapping[str, Any]], Any]
-
-
-class UnknownWishError(InputError):
-    """No part of the daemon understands this."""
-
-    code = "wish_unknown"
-
-    def __init__(self, part: str, verb: str) -> None:
-        super().__init__(f"nothing here can {verb} {part}")
 
 
 class Desk:
@@ -52,43 +53,54 @@ class Desk:
         """Stand on an assembled engine."""
         self._assembly, self._parts, self._wishes, self._drain = assembly, parts, wishes, drain
         self._logs = LogReader(assembly.config.paths.logs)
+        self._is_draining = False
 
     def status(self) -> dict[str, Any]:
         """Say how things are: what lives, what waits and why, what is wrong."""
-        executor = self._assembly.executor
+        executor, history = self._assembly.executor, self._assembly.history
+        counts = history.counts()
+        running = history.runs(state=State.RUNNING, limit=_SHOWN) if counts.runs else []
         waiting = [
-            {"run": view.id, "workflow": view.workflow, "state": view.state, "reason": view.reason}
-            for state in ("WAITING", "PENDING")
-            for view in self._assembly.history.runs(state=state, limit=20)
+            view
+            for state in (State.WAITING, State.PENDING)
+            if counts.runs.get(state)
+            for view in history.runs(state=state, limit=_SHOWN)
         ]
-        running = [
-            {"run": view.id, "workflow": view.workflow, "started_at": view.started_at}
-            for view in self._assembly.history.runs(state="RUNNING", limit=20)
-        ]
-        counts = self._assembly.history.counts()
+        is_held_up = any(counts.tasks.get(state) for state in _HELD_UP)
+        held = executor.held
         return {
-            "state": "paused" if executor.held else "ready",
-            "reason": executor.held or None,
-            "live_runs": executor.live,
+            "state": "draining" if self._is_draining else "paused" if held else "ready",
+            "reason": held or None,
+            "pid": os.getpid(),
             "runs": counts.runs,
             "tasks": counts.tasks,
             "running": running,
             "waiting": waiting,
+            "held_up": list(self._held_up(running[:_LOOKED_INTO])) if is_held_up else [],
             **{name: ask() for name, ask in self._parts.items()},
         }
 
-    def submit(self, body: bytes, user: str) -> Receipt:
+    def part(self, name: str) -> Any:
+        """Show one part of the status; raises WishUnknownError if nothing is called so."""
+        if name not in self._parts:
+            raise WishUnknownError(name, "show")
+        return self._parts[name]()
+
+    def submit(self, body: bytes, user: str, *, file: str | None = None, name: str = "") -> Receipt:
         """Take a workflow document, or a request for a workflow known by name or written into the request itself.
 
-        Raises DocumentInvalidError, ParamsInvalidError, WorkflowUnknownError.
+        `file` is what a command line read the document from, `name` is for a document that gives itself none. Raises
+        DocumentInvalidError, ParamsInvalidError, WorkflowUnknownError, and ExecutorStoppedError during a drain.
         """
-        trigger, intake = {"type": "api", "user": user}, self._assembly.intake
-        inline, rest = _inline(body)
-        request, problems = requests.read(rest, self._assembly.config.limits)
+        self._refuse_if_draining()
+        trigger = {"type": "api", "user": user} if file is None else {"type": "cli", "user": user, "file": file}
+        intake, limits = self._assembly.intake, self._assembly.config.limits
+        inline, rest = _parted(body, limits)
+        request, problems = requests.read(rest, limits)
         if problems:
             raise DocumentInvalidError(problems)
         if request is None:
-            return intake.submit(body, Origin(trigger=trigger))
+            return intake.submit(body, Origin(trigger=trigger), name=name)
         origin = Origin(
             trigger=trigger,
             params=request.params,
@@ -97,11 +109,14 @@ class Desk:
             run_at=request.run_at,
         )
         if inline is not None:
-            return intake.submit(inline, origin, name=request.workflow)
+            return intake.submit(inline, origin, name=name)
         return intake.submit_named(request.workflow, origin)
 
     def run(self, name: str) -> RunView:
         """Show a run; `last` is the newest."""
+        if name == LAST:
+            newest = self._assembly.history.runs(limit=1)
+            name = newest[0].id if newest else name
         return self._assembly.history.run(name)
 
     def runs(self, **filters: Any) -> list[RunView]:
@@ -110,33 +125,37 @@ class Desk:
 
     def events(self, run: str, after: int, limit: int) -> list[EventView]:
         """List what happened to a run."""
-        return self._assembly.history.events(run, after, limit)
+        return self._assembly.history.events(self.run(run).id if run == LAST else run, after, limit)
 
     def log(self, run: str, task: str, attempt: int | None) -> str:
         """Return what an attempt has said; without a number, the last one."""
-        view = self._assembly.history.run(run)
+        view = self.run(run)
         attempts = self._assembly.history.attempts(view.id, task)
         number = attempt or (attempts[-1].attempt if attempts else 0)
         return self._logs.read(view.id, task, number) if number else ""
 
     def cancel(self, run: str, message: str) -> RunView:
         """End a live run; raises RunEndedError for any other."""
-        view = self._assembly.history.run(run)
+        view = self.run(run)
         self._assembly.executor.cancel(view.id, reason=Reason.USER, message=message).result(_ANSWER_SECONDS)
         return self._assembly.history.run(view.id)
 
     def retry(self, run: str, start: str | None, user: str) -> Receipt:
         """Run again what did not complete, as a new run; from `start` on where it is given.
 
-        Raises RunNotEndedError for a live run.
+        Raises RunNotEndedError for a live run, DaemonRefusedError where nothing is to be done again.
         """
-        view = self._assembly.history.run(run)
+        self._refuse_if_draining()
+        view = self.run(run)
         if view.state not in ENDED:
             raise RunNotEndedError(view.id, view.state)
+        if view.state is State.COMPLETED and start is None:
+            raise DaemonRefusedError(f"run {view.id} has completed; name the task to start again from (--from)")
         document = self._assembly.history.document_of(view.id)
         intake = self._assembly.intake
         plan = intake.plan(document, name=view.workflow)
-        kept = reusable(view.id, plan, self._assembly.history.outputs(view.id), start)
+        states = {task.id: task.state for task in view.tasks or ()}
+        kept = reusable(view.id, plan, states, self._assembly.history.outputs(view.id), start)
         trigger = {"type": "rerun", "run": view.id, "user": user} | ({"from": start} if start else {})
         origin = Origin(trigger=trigger, params=view.params, reused=kept)
         return intake.submit(document, origin, name=view.workflow)
@@ -153,22 +172,37 @@ class Desk:
 
     def drain(self) -> None:
         """Take nothing new, finish what lives, then stop the daemon."""
+        self._is_draining = True
         self._drain()
 
     def wish(self, part: str, verb: str, wish: Mapping[str, Any]) -> Any:
-        """Pass a wish on to a part of the daemon; raises UnknownWishError if it has no such verb."""
+        """Pass a wish on to a part of the daemon; raises WishUnknownError if it has no such verb."""
         verbs = self._wishes.get(part, {})
         if verb not in verbs:
-            raise UnknownWishError(part, verb)
+            raise WishUnknownError(part, verb)
         return verbs[verb](wish)
 
     def workflows(self) -> list[str]:
         """List the workflows known by name."""
         return self._assembly.intake.library.names()
 
-    def plugins(self) -> Any:
+    def plugins(self) -> Catalogue:
         """Return the catalogue of task types."""
         return self._assembly.executor.catalogue().result(_ANSWER_SECONDS)
+
+    def _refuse_if_draining(self) -> None:
+        if self._is_draining:
+            raise ExecutorStoppedError
+
+    def _held_up(self, running: list[RunView]) -> Iterator[dict[str, Any]]:
+        """Name tasks of these runs that wait for their time, and why."""
+        for run in running:
+            held_up = [task for task in self._assembly.history.run(run.id).tasks or () if task.state in _HELD_UP]
+            for task in held_up[:_SHOWN]:
+                yield {"run": run.id, "task": task.id, "state": task.state} | {
+                    "reason": task.reason,
+                    "message": task.message,
+                }
 
 
 def socket_path(state: Path) -> Path:
@@ -176,16 +210,15 @@ def socket_path(state: Path) -> Path:
     return state / "dropmill.sock"
 
 
-def _inline(body: bytes) -> tuple[bytes | None, bytes]:
-    """Part a request that holds its workflow into the document and a request that names it; else (None, the body)."""
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+def _parted(body: bytes, limits: Limits) -> tuple[bytes | None, bytes]:
+    """Part a request that holds its workflow into the document, byte for byte, and a request that names it.
+
+    Anything else, and what is no sound JSON, comes back as (None, the body).
+    """
+    if b'"workflow"' not in body:
         return None, body
-    if not isinstance(value, dict) or not isinstance(value.get("workflow"), dict):
+    value, problems = strictjson.parse(body, limits)
+    if problems or not isinstance(value, dict) or not isinstance(value.get("workflow"), dict):
         return None, body
-    document = value["workflow"]
-    name = document.get("name")
-    return msgspec.json.encode(document), msgspec.json.encode(
-        value | {"workflow": name if isinstance(name, str) else "inline"}
-    )
+    document = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=dict[str, msgspec.Raw])["workflow"]
+    return bytes(document), msgspec.json.encode(value | {"workflow": "inline"})

@@ -13,26 +13,53 @@ from engine.errors import (
     RunEndedError,
     RunNotEndedError,
     RunUnknownError,
+    ScheduleUnknownError,
     StateError,
     TaskUnknownError,
-    WorkflowUnknownError,
 )
 
-_UNKNOWN = (RunUnknownError, TaskUnknownError)
-_CONFLICT = (RunEndedError, RunNotEndedError, DaemonRefusedError)
+
+class BadQueryError(InputError):
+    """A query parameter or a small body cannot be read."""
+
+    code = "bad_query"
+
+
+class TooLargeError(InputError):
+    """A body is larger than the limit."""
+
+    code = "too_large"
+
+
+class WishUnknownError(InputError):
+    """No part of the daemon understands this."""
+
+    code = "wish_unknown"
+
+    def __init__(self, part: str, verb: str) -> None:
+        super().__init__(f"nothing here can {verb} {part}")
+
+
+# The first that fits; what is left is ours to mend.
+_STATUSES: tuple[tuple[type[DropmillError], int], ...] = (
+    (RunUnknownError, 404),
+    (TaskUnknownError, 404),
+    (ScheduleUnknownError, 404),
+    (WishUnknownError, 404),
+    (BadQueryError, 400),
+    (TooLargeError, 413),
+    (RunEndedError, 409),
+    (RunNotEndedError, 409),
+    (DaemonRefusedError, 409),
+    (InputError, 422),
+    (ExecutorStoppedError, 503),
+    (StateError, 503),
+)
 
 
 def status_of(error: DropmillError) -> int:
     """Return the HTTP status for an error."""
-    if isinstance(error, _UNKNOWN):
-        return 404
-    if isinstance(error, _CONFLICT):
-        return 409
-    if isinstance(error, WorkflowUnknownError | InputError):
-        return 422
-    if isinstance(error, ExecutorStoppedError | StateError):
-        return 503
-    return 500
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def answer(error: DropmillError) -> Response:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from daemon import exits
+from daemon.api.routes import ROUTES
 from daemon.cli.registry import ENTRIES
 from daemon.config.manual import reference
 from engine import errors, states
@@ -22,6 +23,12 @@ _OTHER_KEYS = """\
 Every other key of a task belongs to its plugin. A duration is a number of seconds or a text such as `250ms`, `30s`,
 `5m`, `1h30m`, `2d`. Accepted spellings from elsewhere: `max_retries`, `retry_count` (for `retry.max_retries`) and
 `timeout_seconds` (for `timeout`)."""
+
+
+_HTTP = """\
+The daemon answers on the Unix socket `dropmill.sock` in its state folder: `curl --unix-socket var/dropmill.sock
+http://localhost/api/v1/status`. Refusals are problem documents (RFC 9457) with the codes above. `/api/v1/openapi.json`
+describes parameters, bodies and answers."""
 
 
 def page() -> str:
@@ -53,6 +60,9 @@ def page() -> str:
         error_table(),
         "## Commands",
         two_columns("command", {f"dropmill {name}": entry.sentence for name, entry in ENTRIES.items()}),
+        "## HTTP",
+        _HTTP,
+        two_columns("route", {f"{route.method} {route.path}": route.purpose for route in ROUTES}),
         "## Exit statuses of `dropmill serve`",
         two_columns("status", {str(int(status)): text for status, text in exits.MEANING.items()}),
         "## Configuration",

@@ -8,6 +8,7 @@ from tests.rules.source import Source, scopes, sources
 
 # "module:function" -> why this guard may catch everything, and where what it caught is recorded.
 GUARDS: dict[str, str] = {
+    "daemon.api.routes:guarded.handle": "one request that goes wrong is a 500 and a line in the log; others go on",
     "daemon.cli.guard:call": "the last stop before the person: one sentence, and the traceback in a file",
     "daemon.schedules:Schedules._loop": "looks again soon: it logs, and the pulse that stands still tells the watchdog",
     "daemon.janitor:Janitor._loop": "tries again after the next interval: it logs",
