@@ -33,7 +33,7 @@ from engine.submission import DueRecord, Receipt
 __all__ = ["ScheduleView", "Schedules"]
 
 # The longest time without a look: a clock that was set, or a machine that slept, is noticed within it.
-_LOOK_SECONDS = 15.0
+_LOOK_SECONDS = 5.0
 
 
 class Schedules:
