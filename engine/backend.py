@@ -53,7 +53,10 @@ class Backend(Protocol):
         ...
 
     def reserve(self, type: str, isolation: str) -> bool:  # noqa: A002 -- the word of the document
-        """Set room aside for one attempt of this type, or say that there is none; `dispatch` uses it up."""
+        """Set room aside for one attempt of this type, or say that there is none.
+
+        `dispatch` uses it up; what it does not use lapses with the next `collect`.
+        """
         ...
 
     def dispatch(self, assignments: Sequence[Assignment]) -> None:
@@ -65,7 +68,10 @@ class Backend(Protocol):
         ...
 
     def collect(self, timeout: float | None) -> list[tuple[str, Report]]:
-        """Wait at most `timeout` seconds (None: until something happens) for reports: pairs of run id and fact."""
+        """Wait at most `timeout` seconds (None: until something happens) for reports: pairs of run id and fact.
+
+        Returns early, perhaps with none, when `wake` was called or when there is room that was not there before.
+        """
         ...
 
     def wake(self) -> None:

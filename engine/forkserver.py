@@ -76,8 +76,11 @@ class ForkServer:
             if self._is_orphan:
                 self._close()
             self._reap()
-            self._kill_condemned()
-            self._clear_away()
+            try:
+                self._kill_condemned()
+                self._clear_away()
+            except OSError:  # no descriptors left to look at processes: both go on where they were
+                select.select([], [], [], _PAUSE_SECONDS)
 
     def _arm(self) -> None:
         tree.call_me("dropmill-server")

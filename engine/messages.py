@@ -76,6 +76,10 @@ class Load(msgspec.Struct, frozen=True, tag_field="kind", tag="L", array_like=Tr
     limits: Limits
 
 
+class Hello(msgspec.Struct, frozen=True, tag_field="kind", tag="h", array_like=True):
+    """Worker to pool, first of all: it has got as far as reading what it is sent."""
+
+
 class Fork(msgspec.Struct, frozen=True, tag_field="kind", tag="F", array_like=True):
     """Pool to fork server: fork worker number `worker`; its descriptors come along with the message.
 
@@ -128,7 +132,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="kind", tag="n", array_like
 
 
 ToWorker = Dispatch
-FromWorker = Done | Said | Returned
+FromWorker = Hello | Done | Said | Returned
 ToServer = Load | Fork | End
 FromServer = Forked | Exited | Ready | Refused
 

@@ -19,6 +19,8 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PAUSE_SECONDS = 0.001
 _READ_BYTES = 1 << 16
+# Gone meanwhile, or not for our eyes. Anything else (no descriptors left) is raised: it must not pass for "nothing".
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _DEAD = frozenset("ZXx")
 _STOPPED = frozenset("Tt")
 
@@ -69,7 +71,7 @@ def look(pid: int) -> Process | None:
     """Return what /proc says about a process, None if there is none."""
     try:
         stat = _read(f"/proc/{pid}/stat")
-    except OSError:
+    except _GONE:
         return None
     # The name stands in parentheses and may hold any character, so count from the last one.
     rest = stat[stat.rindex(b")") + 2 :].split()
@@ -127,7 +129,7 @@ def kill(process: Process, number: int = signal.SIGKILL) -> bool:
     """Signal exactly this process, not one that got its number since; True if it was there and ours to signal."""
     try:
         descriptor = os.pidfd_open(process.pid)
-    except OSError:
+    except ProcessLookupError:
         return False
     try:
         now = look(process.pid)
@@ -171,7 +173,7 @@ def marked(mark: str) -> list[Process]:
             continue
         try:
             environment = _read(f"/proc/{process.pid}/environ")
-        except OSError:
+        except _GONE:
             continue
         if wanted in environment.split(b"\0"):
             found.append(process)

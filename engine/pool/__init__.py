@@ -22,15 +22,17 @@ from engine.clock import Clock, SystemClock
 from engine.errors import BackendError
 from engine.facts import Failed, Report
 from engine.limits import Limits
-from engine.messages import Done, FrameError, Load, Returned, Said
+from engine.messages import Done, FrameError, FromWorker, Hello, Load, Returned
 from engine.pool.crew import EXIT_SECONDS, Crew, Death
 from engine.pool.feed import Feed
+from engine.pool.generation import STATE_MARK
 from engine.pool.lane import NEVER, Flight, Lane
 from engine.pool.warden import Warden
 from engine.registry import Registry
 from engine.reports import Doom, from_death, from_done, from_doom
 from engine.states import Reason
 from engine.task import Catalogue
+from engine.tree import Process, end_marked
 
 _START_SECONDS = 150.0
 _RELOAD_SECONDS = 3.0
@@ -245,10 +247,6 @@ class Pool:
             else:
                 crew.react(descriptor)
         now = self._clock.ticks()
-        while crew.arrivals:
-            lane = crew.arrivals.pop()
-            if lane.line:
-                warden.begin_head(lane, now)
         if crew.deaths:
             self._bury_dead()
         if crew.is_untidy or now >= crew.next_mend():
@@ -289,9 +287,13 @@ class Pool:
             for message in error.before:
                 self._deal(lane, message)
 
-    def _deal(self, lane: Lane, message: Done | Said | Returned) -> None:
+    def _deal(self, lane: Lane, message: FromWorker) -> None:
         if isinstance(message, Returned):
             self._take_back(lane, frozenset(message.seqs))
+        elif isinstance(message, Hello):
+            self._crew.admit(lane)
+            if lane.line:
+                self._warden.begin_head(lane, self._clock.ticks())
         elif not lane.line or lane.line[0].seq != message.seq:
             raise FrameError(f"worker {lane.number} speaks of an attempt that it does not run")
         elif isinstance(message, Done):
@@ -360,7 +362,7 @@ class Pool:
             while self._take(death.lane):
                 pass  # what it said before it died counts
             self._bury(death)
-            self._crew.release(death.lane)
+            self._crew.release(death)
 
     def _bury(self, death: Death) -> None:
         """Report what a dead worker ran; what it had not begun goes elsewhere."""
@@ -401,8 +403,16 @@ class Pool:
             self._logs.write(*flight.key, data, flight.assignment.secrets)
 
 
+def end_leftovers(state: str, patience: float) -> list[Process]:
+    """Kill every process that a former life with this `state` left behind; call it before a pool with it starts.
+
+    Returns what is still alive after `patience` seconds, for the person who has to look at it.
+    """
+    return end_marked(f"{STATE_MARK}={state}", patience)
+
+
 def _view(lane: Lane) -> WorkerView:
-    if lane.pid is None:
+    if not lane.is_ready:
         state = "starting"
     elif lane.is_closed and not lane.is_fresh:
         state = "ending"

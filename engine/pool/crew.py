@@ -25,6 +25,8 @@ _LONGEST_PAUSE_SECONDS = 10.0
 EXIT_SECONDS = 2.0
 # Importing plugins takes seconds at worst; one that hangs only the second time must not hold up the others for ever.
 _LOAD_SECONDS = 120.0
+# What a plugin's import left to be done after a fork may hang as well.
+_GREETING_SECONDS = 30.0
 
 
 class Death(NamedTuple):
@@ -72,12 +74,11 @@ class Crew:
         self.lanes: dict[int, Lane] = {}
         self.by_descriptor: dict[int, Lane] = {}
         self.open: list[Lane] = []
-        self.arrivals: list[Lane] = []
         self.deaths: list[Death] = []
         self.fresh = 0
         self.catalogue = Catalogue()
         self.is_untidy, self.has_news, self.is_stopping = True, False, False
-        self.problem = ""
+        self._load_problem = self._fork_problem = ""
         self._page = Board.make()
         self.board = Board(self._page)
         self._poll = select.epoll()
@@ -98,6 +99,11 @@ class Crew:
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         """Wait at most this long for descriptors that are ready: (descriptor, events)."""
         return self._poll.poll(seconds if seconds != NEVER else None)
+
+    @property
+    def problem(self) -> str:
+        """Say what keeps plugins from being loaded or workers from being forked; empty if nothing does."""
+        return self._load_problem or self._fork_problem
 
     @property
     def is_loading(self) -> bool:
@@ -132,13 +138,15 @@ class Crew:
         """Start, fork and dismiss what is missing or left over."""
         self.is_untidy = False
         for lane in self.lanes.values():
-            if lane.is_closed and not lane.line and not lane.is_dismissed and lane.pid is not None:
+            if lane.is_closed and not lane.line and not lane.is_dismissed:
                 lane.dismiss()
                 lane.hard_at = now + EXIT_SECONDS
         for generation in list(self._generations.values()):
-            is_left_over = generation is not self._current and generation is not self._coming
-            if (is_left_over or self.is_stopping) and not generation.lanes and not generation.is_finishing:
+            is_wanted = generation in {self._current, self._coming} and not self.is_stopping
+            if not is_wanted and not generation.lanes and not generation.is_finishing:
                 generation.finish()
+                if generation is self._coming:
+                    generation.abort()  # it may be importing for long yet
         if self.is_stopping:
             return
         if self._coming is not None and now >= self._give_up_at:
@@ -158,7 +166,10 @@ class Crew:
             return self._give_up_at
         if self._current is None:
             return self._start_patience.until
-        return self._fork_patience.until if self._fork_patience.failures and self._missing() else NEVER
+        if not self._fork_patience.failures:
+            return NEVER
+        until = self._fork_patience.until
+        return until if until > self._clock.ticks() or self._missing() else NEVER
 
     def _missing(self) -> int:
         """Return how many workers to fork: what old generations still run counts, so that no more run than wanted."""
@@ -178,7 +189,7 @@ class Crew:
         try:
             is_sent = self._current.fork(lane)
         except OSError as error:
-            self.problem = f"no worker can be forked: {error.strerror}"
+            self._fork_problem = f"no worker can be forked: {error.strerror}"
             lane.disconnect()
             self._current.lanes.pop(lane.number, None)
             self._slots.append(lane.slot)
@@ -189,11 +200,22 @@ class Crew:
         self.fresh += is_fresh
         self._poll.register(lane.descriptor, select.EPOLLIN)
         self._mind(self._current.descriptor, is_sent)
+        lane.hard_at = self._clock.ticks() + _GREETING_SECONDS
+        self.is_untidy = True
         return lane
+
+    def admit(self, lane: Lane) -> None:
+        """Take note that a worker has begun to read."""
+        lane.is_ready, lane.hard_at = True, NEVER
+        self._fork_problem = ""
+        if not lane.is_closed:
+            self.open.append(lane)
+        self.has_news = True
 
     def end(self, lane: Lane, *, hard: bool) -> None:
         """Have a worker asked to end what it runs, or its whole tree killed; it gets nothing new."""
         self.close_lane(lane)
+        lane.is_ended = True
         home = self._home[lane.number]
         if home.descriptor in self._generations:
             self._mind(home.descriptor, home.end(lane, hard=hard))
@@ -218,14 +240,18 @@ class Crew:
         if self._fork_patience.failures:
             self._fork_patience.regain()
 
-    def release(self, lane: Lane) -> None:
+    def release(self, death: Death) -> None:
         """Forget a dead worker."""
+        lane = death.lane
         self.ignore(lane)
         lane.disconnect()
         if lane in self.open:
             self.open.remove(lane)
-        if not lane.is_closed and not self.board.begun(lane.slot):
-            self._fork_patience.lose(self._clock.ticks())  # it died before it did anything
+        if not lane.is_ready and not lane.is_ended:
+            self._fork_patience.lose(self._clock.ticks())
+            if death.exited is not None:
+                said = death.exited.said.decode("utf-8", "replace").strip()
+                self._fork_problem = f"a worker ended at once (wait status {death.exited.status}) {said}".strip()
         self.fresh -= lane.is_fresh
         self._slots.append(lane.slot)
         del self.lanes[lane.number]
@@ -247,10 +273,10 @@ class Crew:
                 case Ready(catalogue):
                     self._take_over(generation, catalogue)
                 case Forked(worker, pid):
-                    self._welcome(generation, generation.lanes.get(worker), pid)
+                    generation.lanes[worker].pid = pid
                 case Refused(worker, detail):
                     self._fork_patience.lose(self._clock.ticks())
-                    self.problem = f"no worker can be forked: {detail}"
+                    self._fork_problem = f"no worker can be forked: {detail}"
                     self.deaths.append(Death(generation.lanes.pop(worker), None, detail))
                 case Exited(worker):
                     self.deaths.append(Death(generation.lanes.pop(worker), message))
@@ -263,7 +289,7 @@ class Crew:
         try:
             generation = Generation(self._state, self._environment, self._page)
         except BackendError as error:
-            self.problem = str(error)
+            self._load_problem = str(error)
             self._start_patience.lose(now)
             return
         self._generations[generation.descriptor] = self._coming = generation
@@ -275,19 +301,10 @@ class Crew:
         if generation is not self._coming:
             return  # another change of the files has overtaken it
         self._current, self._coming = generation, None
-        self.catalogue, self.problem = catalogue, ""
+        self.catalogue, self._load_problem = catalogue, ""
         for lane in self.lanes.values():
             if self._home[lane.number] is not generation:
                 self.close_lane(lane)
-        self.is_untidy = self.has_news = True
-
-    def _welcome(self, generation: Generation, lane: Lane | None, pid: int) -> None:
-        if lane is None:
-            return
-        lane.pid = pid
-        self.arrivals.append(lane)
-        if generation is self._current and not lane.is_closed:
-            self.open.append(lane)
         self.is_untidy = self.has_news = True
 
     def _lose(self, generation: Generation) -> None:
@@ -297,7 +314,7 @@ class Crew:
         detail = generation.bury()
         self.deaths += [Death(lane, None, detail) for lane in generation.lanes.values()]
         if not generation.is_finishing:
-            self.problem = detail
+            self._load_problem = detail
             self._start_patience.lose(self._clock.ticks())
         if generation is self._current:
             self._current = None

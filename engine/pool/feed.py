@@ -37,9 +37,10 @@ class Feed:
 
     def reserve(self, task_type: str, isolation: str) -> bool:
         """Set room aside for one attempt, or say that there is none."""
-        if self.backlog:
-            return False
-        if isolation == "process":
+        needs_process = isolation == "process"
+        if self.backlog and any(flight.needs_process == needs_process for flight in self.backlog):
+            return False  # what came back goes first
+        if needs_process:
             has_room = self._crew.can_fork(self._reserved_fresh)
             self._reserved_fresh += has_room
             return has_room

@@ -142,6 +142,13 @@ class Generation:
         """Kill a server that is loading; it has no workers."""
         self._process.kill()
 
+    def _end_rest(self) -> str:
+        try:
+            left = tree.end_marked(self._mark, _PATIENCE_SECONDS)
+        except OSError as error:
+            return f"; whether its workers are alive cannot be seen ({error.strerror})"
+        return f"; processes {', '.join(str(process.pid) for process in left)} cannot be killed" if left else ""
+
     def bury(self) -> str:
         """Clean up after a server that has closed its side: end it and all its trees; say how it ended."""
         if not self.is_finishing:
@@ -152,7 +159,7 @@ class Generation:
             self._process.kill()
             status = self._process.wait()
         # A server that ended in order has ended its workers before.
-        left = tree.end_marked(self._mark, _PATIENCE_SECONDS) if status or not self.is_finishing else []
+        alive = self._end_rest() if status or not self.is_finishing else ""
         size = os.fstat(self._said).st_size
         tail = os.pread(self._said, _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode("utf-8", "replace").strip()
         self._control.close()
@@ -161,5 +168,4 @@ class Generation:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._unsent.clear()
-        alive = f"; processes {', '.join(str(process.pid) for process in left)} cannot be killed" if left else ""
         return f"the fork server ended with status {status}{alive}" + (f": {tail}" if tail else "")

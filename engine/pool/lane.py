@@ -15,7 +15,7 @@ import msgspec
 
 from engine.backend import Assignment
 from engine.facts import Report
-from engine.messages import Dispatch, Done, Frames, FromWorker, Returned, Said, frame
+from engine.messages import Dispatch, Frames, FromWorker, frame
 from engine.reports import Doom
 
 NEVER = math.inf
@@ -55,7 +55,8 @@ class Lane:
     """Hold one worker; `since`, `deadline` and `hard_at` are monotonic seconds, NEVER where there is none.
 
     `count` and `held_seconds` are what stands in the line and what is reserved. A closed lane gets nothing new; it is
-    dismissed when its line is empty. `parting` holds reports until the worker is gone.
+    dismissed when its line is empty; it is ready when its worker has said so. `parting` holds reports until the worker
+    is gone.
     """
 
     __slots__ = (
@@ -72,7 +73,9 @@ class Lane:
         "held_seconds",
         "is_closed",
         "is_dismissed",
+        "is_ended",
         "is_fresh",
+        "is_ready",
         "is_recalled",
         "line",
         "number",
@@ -90,13 +93,13 @@ class Lane:
         self.line: deque[Flight] = deque()
         self.count, self.held_seconds, self.attempts = 0, 0.0, 0
         self.since = self.deadline = self.hard_at = NEVER
-        self.has_hung_up, self.fault = False, ""
-        self.is_closed, self.is_dismissed, self.is_recalled = is_fresh, False, False
+        self.has_hung_up, self.is_ready, self.fault = False, False, ""
+        self.is_closed, self.is_dismissed, self.is_ended, self.is_recalled = is_fresh, False, False, False
         self.parting: list[tuple[str, Report]] = []
         self.descriptor = self.recall_descriptor = -1
         self._socket: socket.socket | None = None
         self._unsent = bytearray()
-        self._frames: Frames[Done | Said | Returned] = Frames(FromWorker, output_bytes + _BESIDE_OUTPUT_BYTES)
+        self._frames: Frames[FromWorker] = Frames(FromWorker, output_bytes + _BESIDE_OUTPUT_BYTES)
 
     def connect(self) -> tuple[int, int]:
         """Make what pool and worker speak through; return the worker's ends: its socket, and what it is recalled by.
@@ -132,7 +135,7 @@ class Lane:
         del self._unsent[:sent]
         return not self._unsent
 
-    def receive(self) -> list[Done | Said | Returned] | None:
+    def receive(self) -> list[FromWorker] | None:
         """Return what the worker says, at most one piece of it; None when there is no more for now, or at all.
 
         Raises FrameError for what no worker says.

@@ -23,8 +23,8 @@ class Warden:
 
     def begin_head(self, lane: Lane, now: float) -> None:
         """Take note that the first of a line begins now."""
-        if lane.pid is None:
-            return  # it begins when the worker has been forked
+        if not lane.is_ready:
+            return  # it begins with the worker
         head = lane.line[0]
         lane.since, lane.is_recalled = now, False
         timeout = head.assignment.timeout

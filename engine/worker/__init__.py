@@ -5,6 +5,7 @@ what has not begun, and ends the process when nobody listens any more. Forked an
 is, and how it came out, is `runner`'s.
 """
 
+import _thread
 import math
 import os
 import resource
@@ -21,7 +22,7 @@ import msgspec
 
 from engine import tree
 from engine.board import Board
-from engine.messages import Dispatch, Done, Frames, Returned, Said, frame
+from engine.messages import Dispatch, Done, Frames, Hello, Returned, Said, frame
 from engine.reports import INTERRUPTED
 from engine.states import Reason
 from engine.task import InterruptedByEngineError
@@ -62,7 +63,6 @@ class Worker:
         self._reading, self._speaking = threading.Lock(), threading.Lock()
         self._arrival = select.poll()
         self._arrival.register(channel, select.POLLIN)
-        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
         self._pid = os.getpid()
         self._running = self._speaker = 0
         self._is_interruptible = False
@@ -74,7 +74,10 @@ class Worker:
         signal.signal(signal.SIGTERM, self._on_ask)
         signal.signal(signal.SIGXCPU, self._on_cpu_limit)
         os.register_at_fork(after_in_child=self._forget_engine)
-        self._watcher.start()
+        # Without `threading`, whose `start` waits for the thread to run: a fresh process would begin its attempt later.
+        _thread.start_new_thread(self._watch, ())
+        with self._speaking:
+            self._channel.sendall(frame([Hello()]))
         while (dispatch := self._next()) is not None:
             done = self._attempt(dispatch)
             self._report(done)
@@ -148,12 +151,11 @@ class Worker:
 
     def _leaves_threads(self) -> bool:
         """Tell whether the attempt left threads running: nothing but the end of the process ends them."""
-        if threading.active_count() <= 2:  # noqa: PLR2004 -- the main thread and the watcher
+        if threading.active_count() == 1:
             return False
-        ours = {threading.main_thread(), self._watcher}
         for _ in range(_THREAD_LOOKS):
             # Python also remembers foreign threads that are long gone; the kernel does not.
-            others = {str(thread.native_id) for thread in threading.enumerate() if thread not in ours}
+            others = {str(thread.native_id) for thread in threading.enumerate()} - {str(os.getpid())}
             if not others.intersection(os.listdir("/proc/self/task")):  # noqa: PTH208 -- names are all that is wanted
                 return False
             select.select([], [], [], _THREAD_PAUSE_SECONDS)

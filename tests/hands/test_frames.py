@@ -18,6 +18,7 @@ from engine.messages import (
     Frames,
     FromServer,
     FromWorker,
+    Hello,
     Load,
     Ready,
     Refused,
@@ -35,7 +36,7 @@ CATALOGUE = Catalogue(
 )
 EXAMPLES: dict[Any, list[Any]] = {
     ToWorker: [Dispatch(1, "r", "t", 1, "print", b'{"a":1}', {"x": b"[1]"}, b"null", ("s",), 5, 1.5)],
-    FromWorker: [Done(1, "Succeeded", b"{}", leaving=True), Said(1, b"\xff\x00", 3), Returned((1, 2))],
+    FromWorker: [Hello(), Done(1, "Succeeded", b"{}", leaving=True), Said(1, b"\xff\x00", 3), Returned((1, 2))],
     ToServer: [Load("plugins", ("/a",), {"t": {"k": [1]}}, Limits()), Fork(1, 2), End(1, True)],
     FromServer: [Forked(1, 99), Exited(1, 99, 9, 0.5, 7, b"bye"), Ready(CATALOGUE), Refused(1, "why")],
 }

@@ -11,6 +11,7 @@ import pytest
 from engine import tree
 from engine.attemptlog import LogReader
 from engine.facts import Broke, Killed, Succeeded, TimedOut
+from engine.pool import end_leftovers
 from engine.states import Reason
 from tests.hands.backend_contract import NEVER
 from tests.hands.driver import ACTS, Driver, is_gone
@@ -188,7 +189,7 @@ def test_when_pool_and_fork_server_are_killed_together_the_next_life_finds_all_b
         parent.wait()
         os.kill(server, signal.SIGKILL)
 
-    assert tree.end_marked(f"DROPMILL_STATE={state}", 10.0) == []
+    assert end_leftovers(state, 10.0) == []
     assert tree.marked(f"DROPMILL_STATE={state}") == []
 
 

@@ -290,6 +290,33 @@ def test_without_descriptors_in_the_fork_server_attempts_wait_and_go_on_later(dr
     assert isinstance(drive.report(key), Succeeded)
 
 
+def test_while_no_process_can_be_forked_warm_workers_go_on(drive):
+    (server,) = drive.backend.server_pids
+    before = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    drive("nothing")
+    try:
+        resource.prlimit(server, resource.RLIMIT_NOFILE, (1, before[1]))
+        waiting = drive.start("nothing", isolation="process")
+        wait_for(lambda: drive._collect(0.01) or drive.backend.problem, "the fork to be refused")
+
+        assert isinstance(drive("nothing"), Succeeded)
+    finally:
+        resource.prlimit(server, resource.RLIMIT_NOFILE, before)
+
+    assert isinstance(drive.report(waiting), Succeeded)
+
+
+def test_workers_that_end_as_soon_as_they_begin_are_an_error_that_says_so(make_pool, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "trap.py").write_text(
+        "import os\nos.register_at_fork(after_in_child=lambda: os._exit(9))\n"
+        "TASK_TYPE = 'trap'\ndef run(task): return True\n"
+    )
+
+    with pytest.raises(BackendError, match="ended at once"):
+        make_pool(folders=[tmp_path / "plugins"])
+
+
 def test_a_server_that_cannot_be_started_is_an_error_that_says_why(make_pool):
     with pytest.raises(BackendError, match="encodings"):
         make_pool(environment={"PYTHONHOME": "/nowhere"})
