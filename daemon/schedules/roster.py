@@ -6,6 +6,7 @@ whenever disk and memory may disagree.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 
@@ -56,12 +57,14 @@ def call(schedules: Sequence[Schedule], known: Timetable, owners: Mapping[str, s
 
 def digest_of(settings: Schedule) -> str:
     """Return what shows that a definition was edited; settings left at their defaults do not count."""
-    given = {
-        field.name: value
-        for field in msgspec.structs.fields(Schedule)
-        if (value := getattr(settings, field.name)) != field.default
-    }
+    given = {name: value for name, usual in _defaults() if (value := getattr(settings, name)) != usual}
     return hashlib.sha256(msgspec.json.encode(given, order="deterministic")).hexdigest()
+
+
+@cache
+def _defaults() -> tuple[tuple[str, object], ...]:
+    fields = msgspec.structs.fields(Schedule)
+    return tuple((field.name, {} if field.default_factory is dict else field.default) for field in fields)
 
 
 def _record(settings: Schedule, known: ScheduleRecord | None, now: float) -> ScheduleRecord:

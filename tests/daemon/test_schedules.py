@@ -546,3 +546,13 @@ def test_the_document_the_tests_run_is_the_one_that_is_recorded(house):
     life = house(MINUTELY).begin()
     life.pass_time(60)
     assert REPORT["name"] == life.history.run(life.runs()[0]).workflow
+
+
+def test_a_definition_is_edited_by_what_it_says_and_not_by_how(house):
+    spelled = MINUTELY + 'timezone = "UTC"\nparams = {}\noverlap = "skip"\non_missed = "all"\n'
+    here = house(MINUTELY + 'on_missed = "all"\n')
+    here.begin()
+    here.configure(spelled)
+    assert here.restart(60).fates() == ["12:01 RUN"]
+    here.configure(spelled + "priority = 1\n")
+    assert here.restart(60).fates() == ["12:01 RUN"]

@@ -12,7 +12,7 @@ from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, RetryAt, S
 from engine.history import History
 from engine.states import ClaimState, DueState, Reason, State
 from engine.store import Store
-from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt
+from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt, ScheduleRecord
 from tests.hands.memory import Memory, complete, fail, ids, start, submission, wait
 
 DONE = Finish(State.COMPLETED)
@@ -112,6 +112,79 @@ class StoreContract:
         assert record(7200.0, DueState.QUEUED) == record(3600.0, DueState.MISSED) == 0
         shown = memory.rows("SELECT due_at, state, reason, message, run FROM due_times ORDER BY due_at")
         assert shown == [(3600.0, "RUN", None, "", "r"), (7200.0, "SKIPPED", "overlap", "busy", None)]
+
+    def test_what_is_known_of_schedules_is_renewed_and_forgotten(self, memory: Memory):
+        s = ScheduleRecord(name="s", definition_hash="1", since=1.0)
+        t = ScheduleRecord(name="t", definition_hash="2", since=2.5, is_paused=True, reason="user", message="ä\n")
+        memory.store.record_schedules([s, t], 1.0)
+        assert memory.history.timetable().records == {"s": s, "t": t}
+        renewed = msgspec.structs.replace(s, failures=3, since=9.0)
+        memory.store.record_schedules([renewed], 2.0, forgotten=["t", "unknown"])
+        assert memory.history.timetable().records == {"s": renewed}
+
+    def test_the_timetable_holds_what_is_newest_waits_and_lives(self, memory: Memory):
+        names = ("s", "t", "empty")
+        memory.store.record_schedules([ScheduleRecord(name=name, definition_hash="", since=0.0) for name in names], 1.0)
+        memory.create("lives", due=("s", 60.0))
+        memory.begin("ended", "a", due=("s", 120.0))
+        memory.write("ended", Skip("a", Reason.USER), DONE)
+        memory.begin("other", "a")
+        for schedule, due_at, state in (("t", 60.0, "QUEUED"), ("t", 180.0, "MISSED"), ("gone", 5.0, "QUEUED")):
+            memory.store.record_dues([DueRecord(schedule=schedule, due_at=due_at, state=DueState(state))], 1.0)
+        timetable = memory.history.timetable()
+        newest = {name: (due_at, view.state, view.run) for name, (due_at, view) in timetable.newest.items()}
+        assert newest == {"s": (120.0, "RUN", "ended"), "t": (180.0, "MISSED", None)}
+        assert timetable.queued == (("gone", 5.0), ("t", 60.0))
+        assert timetable.open == (("lives", "s", 60.0),)
+
+    def test_due_times_are_listed_newest_first_page_by_page_and_may_speak_of_many(self, memory: Memory):
+        many = DueRecord(schedule="s", due_at=9.0, state=DueState.MISSED, reason="missed", count=9, first_at=1.0)
+        ones = [DueRecord(schedule="s", due_at=due_at, state=DueState.SKIPPED) for due_at in (10.0, 11.0)]
+        assert (
+            memory.store.record_dues([many, *ones, DueRecord(schedule="t", due_at=9.0, state=DueState.MISSED)], 1.0)
+            == 4
+        )
+        assert [(view.due[17:19], view.count) for view in memory.history.due_times("s")] == [
+            ("11", 1),
+            ("10", 1),
+            ("09", 9),
+        ]
+        [last] = memory.history.due_times("s", before=10.0, limit=5)
+        assert (last.count, last.first, last.reason) == (9, "1970-01-01T00:00:01.000000Z", "missed")
+        assert memory.history.settled("s", [9.0, 9.5, 11.0]) == {9.0, 11.0}
+
+    def test_ended_runs_can_be_deleted_with_all_that_is_of_them_and_live_ones_cannot(self, memory: Memory):
+        for run in ("old", "older"):
+            memory.begin(run, "a", document=run.encode(), due=("s", float(len(run))))
+            memory.write(run, start("a"))
+            memory.write(run, complete("a"))
+            memory.write(run, DONE)
+        memory.begin("lives", "a", document=b"lives")
+        now = memory.clock.wall()
+        found = memory.history.old_runs(now + 1, 10)
+        assert [(run.id, run.tasks) for run in found] == [("old", 1), ("older", 1)]
+        assert memory.history.old_runs(now + 1, 10, found[0].place) == found[1:]
+        assert memory.history.surplus_runs(1, 10) == found[:1]
+        assert memory.history.surplus_runs(2, 10) == memory.history.old_runs(0.0, 10) == []
+        assert memory.store.delete_runs(["old", "lives", "older", "unknown"]) == 2
+        assert [run.id for run in memory.history.runs()] == ["lives"]
+        assert memory.rows("SELECT document FROM workflows") == [(b"lives",)]
+        assert memory.rows("SELECT count(*) FROM attempts") == [(0,)]
+        assert memory.history.settled("s", [3.0, 5.0]) == {3.0, 5.0}
+        assert memory.write("lives", start("a"))
+
+    def test_old_due_times_and_claims_can_be_deleted(self, memory: Memory):
+        dues = [DueRecord(schedule="s", due_at=due_at, state=DueState.MISSED) for due_at in (1.0, 2.0, 3.0)]
+        memory.store.record_dues([*dues, DueRecord(schedule="t", due_at=1.0, state=DueState.QUEUED)], 1.0)
+        assert memory.history.old_dues(9.0, 10) == [("s", 1.0), ("s", 2.0)]
+        assert memory.history.old_dues(2.0, 10) == memory.history.old_dues(9.0, 1) == [("s", 1.0)]
+        assert memory.store.delete_dues([("s", 1.0), ("s", 7.0)]) == 1
+        memory.store.record_claims([ClaimRecord(id=name, name=b"", path=b"") for name in ("c1", "c2")], 1.0)
+        memory.store.settle_claims([ClaimEnd(id="c1", state=ClaimState.DONE)], 2.0)
+        assert memory.history.old_claims(2.0, 10) == []
+        assert memory.history.old_claims(3.0, 10) == ["c1"]
+        assert memory.store.delete_claims(["c1", "c2"]) == 1
+        assert memory.store.shrink(10) == 0
 
     def test_a_due_time_that_was_settled_without_a_run_gets_none(self, memory: Memory):
         missed = DueRecord(schedule="hourly", due_at=3600.0, state=DueState.MISSED, reason="missed")
