@@ -49,7 +49,10 @@ class Walk:
                 if key[:1] != '"':
                     return
                 key_at = self.end - len(key)
-                self.path[-1] = key[1:-1] if "\\" not in key else json.loads(key, strict=False)
+                try:
+                    self.path[-1] = key[1:-1] if "\\" not in key else json.loads(key, strict=False)
+                except ValueError:
+                    return  # an escape that is none
                 self._is_between = False
                 if self._next() != ":":
                     return

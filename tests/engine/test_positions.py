@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.positions import Walk, line_column, locate, pointer_before, spots
@@ -83,6 +83,7 @@ def test_a_few_pointers_are_found_without_the_others(drawn, data):
 
 
 @given(st.text('{}[]":,01 x\\', max_size=30))
+@example('{"\\0"')
 def test_walking_any_text_comes_to_an_end_within_it(text):
     walk = Walk(text)
     offsets = [spot.value for spot, _ in walk]
