@@ -6,6 +6,7 @@ Called by tests and fixtures, and by conftest for `@pytest.mark.needs("...")`.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -33,7 +34,16 @@ def postgres_bin() -> Path | None:
     return Path(on_path).parent if on_path else None
 
 
+def _may_have_namespaces() -> bool:
+    mounting = ["unshare", "--mount", "--pid", "--cgroup", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run(mounting, check=False, capture_output=True).returncode
+    )
+
+
 COMPONENTS = {
+    "namespaces": Component(_may_have_namespaces, "run the tests as root of the machine, or in a privileged container"),
     "openssl": Component(_command("openssl"), "apt-get install openssl"),
     "postgresql": Component(lambda: postgres_bin() is not None, "apt-get install postgresql"),
     "procps": Component(_command("ps"), "apt-get install procps"),

@@ -14,6 +14,7 @@ from daemon.exits import Exit
 
 FOLDER_NAME = "dropmill"  # of /var/lib, /var/log, /etc and /run
 ACCOUNT = "dropmill"
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
 _STOP_MARGIN_SECONDS = 60
 
 
@@ -188,6 +189,11 @@ def _reach(place: Place) -> Iterator[_Line]:
     has_hidden = place.hidden or place.hidden_writes
     if has_hidden:
         yield "Homes are empty here, but for what follows.", "ProtectHome=tmpfs"
+        readable = " ".join(f"{home}:ro,mode=0755" for home in HOMES)
+        yield (
+            "The same, read-only: by the line above alone anyone may write there (systemd 252).",
+            (f"TemporaryFileSystem={readable}"),
+        )
     else:
         yield "Homes are empty here.", "ProtectHome=yes"
     yield "The program and what it reads.", _paths("BindReadOnlyPaths", place.hidden, may_lack=True)

@@ -1,7 +1,7 @@
 """A box: a real systemd as process 1 in namespaces of its own, over the files of this machine, as root.
 
-What is written in it goes to memory. It needs no systemd on the machine itself, only a cgroup2 hierarchy that is mounted
-or can be. `close` ends everything, by pid; the kernel does if the test process dies. Called by tests of `systemd/`.
+What is written in it goes to memory. The machine itself needs no systemd, only a cgroup2 hierarchy that is mounted or
+can be. `close` ends everything, by pid; the kernel does if the test process dies. Called by tests of `systemd/`.
 """
 
 import contextlib
