@@ -87,10 +87,10 @@ class Worker:
 
     def _next(self) -> Dispatch | None:
         while True:
-            try:
-                return self._line.popleft()
-            except IndexError:
-                self._arrival.poll()
+            with self._reading:
+                if self._line:
+                    return self._line.popleft()
+            self._arrival.poll()
             with self._reading:
                 if self._take_in() == 0:
                     return None
@@ -218,17 +218,14 @@ class Worker:
         return taken
 
     def _give_back(self) -> None:
+        # All or nothing, and said before the next one begins: the pool counts on the order of its line.
         with self._reading:
             while self._take_in():
                 pass
-        seqs = []
-        try:
-            while True:
-                seqs.append(self._line.popleft().seq)
-        except IndexError:
-            pass
-        with self._speaking:
-            self._channel.sendall(frame([Returned(tuple(seqs))]))
+            seqs = tuple(dispatch.seq for dispatch in self._line)
+            self._line.clear()
+            with self._speaking:
+                self._channel.sendall(frame([Returned(seqs)]))
 
     def _on_ask(self, *_: object) -> None:
         asked = self._board.asked(self._slot)
