@@ -40,27 +40,16 @@ class Walk:
     def __iter__(self) -> Iterator[tuple[Spot, str]]:
         while True:
             key_at = None
-            if self._closers and self._closers[-1] == "}":
-                key = self._next()
-                if key == "}":
-                    if not self._close():
-                        return
-                    continue
-                if key[:1] != '"':
-                    return
-                key_at = self.end - len(key)
-                try:
-                    self.path[-1] = key[1:-1] if "\\" not in key else json.loads(key, strict=False)
-                except ValueError:
-                    return  # an escape that is none
-                self._is_between = False
-                if self._next() != ":":
-                    return
             lexeme = self._next()
-            if lexeme == "]" and self._closers:
+            if lexeme and self._closers[-1:] == [lexeme]:
                 if not self._close():
                     return
                 continue
+            if self._closers[-1:] == ["}"]:
+                key_at = self.end - len(lexeme)
+                if not self._take_key(lexeme):
+                    return
+                lexeme = self._next()
             if lexeme in {"", "]", "}", ",", ":"}:
                 return
             yield Spot(key_at, self.end - len(lexeme)), lexeme
@@ -68,6 +57,17 @@ class Walk:
                 self._open(lexeme)
             elif not self._go_on():
                 return
+
+    def _take_key(self, lexeme: str) -> bool:
+        """Put a key into the path and pass over its colon; return False where this is no key."""
+        if lexeme[:1] != '"':
+            return False
+        try:
+            self.path[-1] = lexeme[1:-1] if "\\" not in lexeme else json.loads(lexeme, strict=False)
+        except ValueError:
+            return False  # an escape that is none
+        self._is_between = False
+        return self._next() == ":"
 
     def skip(self) -> None:
         """Pass over the inside of the list or object just yielded: its closing bracket comes next."""
