@@ -74,9 +74,12 @@ class Join:
     def _judge(self) -> Verdict | None:
         if self._rule == "all_success":
             # The common case, first and without a table.
-            if self._bad or self._skipped:
+            if self._bad:
                 return Verdict.NEVER
-            return None if self._waiting else Verdict.READY
+            if self._waiting:
+                # After a skip too: should another one fail, that is the reason, whichever of the two came first.
+                return None
+            return Verdict.NEVER if self._skipped else Verdict.READY
         if _is_hopeless(self._rule, self._good, self._bad, self._skipped):
             return Verdict.NEVER
         if _is_met_early(self._rule, self._good, self._bad):

@@ -34,7 +34,7 @@ def test_each_rule_comes_to_one_verdict_whatever_the_order_in_which_its_dependen
     ("rule", "first", "verdict"),
     [
         ("all_success", BAD, Verdict.NEVER),
-        ("all_success", SKIPPED, Verdict.NEVER),
+        ("all_success", SKIPPED, None),
         ("all_failed", GOOD, Verdict.NEVER),
         ("one_success", GOOD, Verdict.READY),
         ("one_failed", BAD, Verdict.READY),
@@ -45,6 +45,17 @@ def test_each_rule_comes_to_one_verdict_whatever_the_order_in_which_its_dependen
 )
 def test_a_rule_is_decided_as_soon_as_it_can_be(rule, first, verdict):
     assert Join(rule, 2).hear("a", first) is verdict
+
+
+@pytest.mark.parametrize("rule", TRIGGER_RULES)
+def test_why_a_task_is_skipped_does_not_depend_on_the_order_in_which_its_dependencies_end(rule):
+    for kinds in itertools.combinations_with_replacement(Outcome, 3):
+        reasons = set()
+        for results in itertools.permutations(kinds):
+            join = Join(rule, 3)
+            verdicts = [join.hear(f"t{n}", result) for n, result in enumerate(results)]
+            reasons.add(join.explain()[0] if Verdict.NEVER in verdicts else None)
+        assert len(reasons) == 1, (kinds, reasons)
 
 
 def test_the_culprit_is_named_and_a_failure_counts_more_than_a_skip():
