@@ -118,12 +118,15 @@ class Executor:
         self._live: dict[str, _Live] = {}
         self._slots, self._timers = Slots(), Timers()
         self._batch: dict[str, list[Order]] = {}
+        self._starts: list[tuple[str, Start]] = []
         self._requests: deque[Callable[[float], None]] = deque()
         self._arrivals: list[tuple[Submission, Plan, Future[Receipt]]] = []
-        self._refusals: dict[int, Future[Any]] = {}
+        self._unanswered: dict[int, Future[Any]] = {}
+        self._refusing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop_asked = threading.Event()
         self._hurry = threading.Event()
+        self._is_over = False
         self._stop_at: float | None = None
         self._grace_seconds = 0.0
         self._is_tired = True
@@ -147,7 +150,10 @@ class Executor:
         self._grace_seconds = grace_seconds
         self._stop_asked.set()
         self._backend.wake()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            self._is_over = True
+            self._refuse_all()
+        elif self._thread is not threading.current_thread():
             self._thread.join()
 
     def submit(self, submission: Submission, plan: Plan) -> "Future[Receipt]":
@@ -215,14 +221,15 @@ class Executor:
         if self.failure is not None or self._stop_asked.is_set():
             answer.set_exception(self.failure or ExecutorStoppedError())
             return answer
-        self._refusals[id(answer)] = answer
-
-        def request(now: float) -> None:
-            self._refusals.pop(id(answer), None)
-            carry_out(now, answer)
-
-        self._requests.append(request)
+        # An asker may stop waiting, but not take the question back: the loop gives every answer it owes.
+        answer.set_running_or_notify_cancel()
+        self._unanswered[id(answer)] = answer
+        answer.add_done_callback(lambda done: self._unanswered.pop(id(done), None))
+        self._requests.append(lambda now: carry_out(now, answer))
         self._backend.wake()
+        if self._is_over:
+            # It ended after the look above and before it could know of this one.
+            self._refuse_all()
         return answer
 
     def _loop(self) -> None:
@@ -234,6 +241,7 @@ class Executor:
             # Memory may be ahead of disk now: stop rather than guess.
             self._die(error)
         finally:
+            self._is_over = True
             self._refuse_all()
 
     def _die(self, error: BaseException) -> None:
@@ -246,10 +254,9 @@ class Executor:
                 self._on_death(error)
 
     def _refuse_all(self) -> None:
-        for answer in list(self._refusals.values()):
-            if not answer.done():
+        with self._refusing:
+            for answer in list(self._unanswered.values()):
                 answer.set_exception(self.failure or ExecutorStoppedError())
-        self._refusals.clear()
 
     def _may_stop(self) -> bool:
         if not self._stop_asked.is_set():
@@ -376,7 +383,9 @@ class Executor:
                 continue
             isolation = isolation_of(task)
             if self._backend.reserve(task.type, isolation):
-                self._keep(key, run.handle(Granted(task.id), now))
+                orders = run.handle(Granted(task.id), now)
+                self._starts += [(key, order) for order in orders if type(order) is Start]
+                self._keep(key, orders)
             elif isolation == "worker":
                 break
             else:
@@ -407,13 +416,12 @@ class Executor:
         if lost:
             raise RunsLostError(sorted(lost))
         sync_point("executor.recorded")
-        assignments: list[Assignment] = []
+        # In the order in which room was reserved for them, which is that of their priorities; a batch is sorted by run.
+        starts, self._starts = self._starts, []
+        assignments = [self._assignment(key, self._live[key].plan, start) for key, start in starts]
         for key, orders in batch.items():
-            live = self._live[key]
             for order in orders:
-                if type(order) is Start:
-                    assignments.append(self._assignment(key, live.plan, order))
-                else:
+                if type(order) is not Start:
                     self._carry_out(key, order, now)
         if assignments:
             self._backend.dispatch(assignments)
