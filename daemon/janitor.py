@@ -9,10 +9,10 @@ import contextlib
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from loguru import logger
@@ -62,7 +62,7 @@ class Janitor:
         """Compose it; nothing happens before `start` or `prune`."""
         self._config, self._store, self._history = config, store, history
         self._values, self._clock = values, clock
-        self._stopping = threading.Event()
+        self._stopping, self._pruning = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         self.pulse = 0
 
@@ -84,13 +84,22 @@ class Janitor:
         """Go by other settings from the next pass on."""
         self._config = config
 
+    @property
+    def wishes(self) -> dict[str, Callable[[Mapping[str, Any]], "Pruned"]]:
+        """Return what can be asked over the API: `prune`, with `dry_run` only to count."""
+        return {"prune": lambda wish: self.prune(dry_run=bool(wish.get("dry_run")))}
+
     def prune(self, *, dry_run: bool = False, progress: Progress = lambda _pruned: None) -> Pruned:
         """Delete everything that is too old now, or with `dry_run` only count it; `progress` hears after each part.
 
         A file that cannot be deleted is a problem in the answer. Raises StoreLostError as the store does.
         """
+        with self._pruning:
+            return self._prune(progress, is_dry=dry_run)
+
+    def _prune(self, progress: Progress, *, is_dry: bool) -> Pruned:
         done = Pruned(problems=[])
-        report = _Report(done, progress, self._beat, is_dry=dry_run)
+        report = _Report(done, progress, self._beat, is_dry=is_dry)
         config, now = self._config, self._clock.wall()
         age = config.history.retention
         if age:
@@ -102,7 +111,7 @@ class Janitor:
         self._prune_values(now, report)
         for folder in _folders(config):
             self._prune_folder(folder, config.inbox.retention, now, report)
-        if config.history.vacuum and not dry_run:
+        if config.history.vacuum and not is_dry:
             while not self._stopping.is_set() and self._store.shrink(_PAGES):
                 self._beat()
         return done

@@ -8,7 +8,8 @@ taken up from there after a restart, and whenever a write failed.
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from loguru import logger
 
@@ -34,6 +35,8 @@ __all__ = ["ScheduleView", "Schedules"]
 
 # The longest time without a look: a clock that was set, or a machine that slept, is noticed within it.
 _LOOK_SECONDS = 5.0
+# As many missed instants get a row each, for one schedule and for all of them together; older ones share one.
+_ROWS, _ALL_ROWS = 100, 20_000
 
 
 class Schedules:
@@ -81,7 +84,8 @@ class Schedules:
 
     def stop(self) -> None:
         """Start nothing more and return when the thread has ended; harmless twice."""
-        self._is_stopped = True
+        # Ends of runs are not heard from now on: who starts it again begins with what the memory says.
+        self._is_stopped = self._is_stale = True
         self._bell.set()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -94,15 +98,15 @@ class Schedules:
         Raises what kept something from being recorded; the next look then begins with what the memory says.
         """
         with self._lock:
+            self._turn(is_start=False)
             if not self._is_stopped:
-                self._turn(is_start=False)
                 self.pulse += 1
 
     def reload(self, config: Config) -> None:
         """Go by another configuration: schedules that are new or edited count from now, removed ones are forgotten."""
         with self._lock:
             self._config, self._is_stale = config, True
-            if self._is_listening and not self._is_stopped:
+            if self._is_listening:
                 self._turn(is_start=False)
 
     def pause(self, name: str, message: str = "") -> None:
@@ -131,6 +135,14 @@ class Schedules:
             self._arm([entry])
             logger.info("the schedule {} goes on", name)
 
+    @property
+    def wishes(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+        """Return what can be asked over the API: `pause` and `resume` with a name."""
+        return {
+            "pause": lambda wish: self.pause(str(wish.get("name", "")), str(wish.get("message", ""))),
+            "resume": lambda wish: self.resume(str(wish.get("name", ""))),
+        }
+
     def status(self) -> list[ScheduleView]:
         """Show every schedule, in the order of the configuration."""
         with self._lock:
@@ -155,7 +167,7 @@ class Schedules:
     def _hear(self, run: str, orders: Sequence[Order], _now: float) -> None:
         """Take note of the end of a run, in the executor's thread; whose it was is seen later."""
         for order in orders:
-            if isinstance(order, Finish):
+            if isinstance(order, Finish) and not self._is_stopped:
                 self._ended.append((run, order))
                 if run in self._owners:
                     self._bell.set()
@@ -172,12 +184,17 @@ class Schedules:
         self._is_stale = False
 
     def _turn(self, *, is_start: bool) -> None:
+        if self._is_stopped:
+            return
         now = self._clock.wall()
         due = self._due_entries(now)
         # Until all is written, memory is ahead of disk: whoever is interrupted reads the disk again.
         self._is_stale = True
+        rows = max(1, min(_ROWS, _ALL_ROWS // max(1, len(due))))
         verdicts = [(entry, entry.release()) for entry in self._take_ends(now)]
-        verdicts += [(entry, entry.judge(now, is_start=is_start, settled=self._history.settled)) for entry in due]
+        verdicts += [
+            (entry, entry.judge(now, is_start=is_start, rows=rows, settled=self._history.settled)) for entry in due
+        ]
         self._carry_out(verdicts)
         self._arm(due)
         if self._ended:
@@ -300,9 +317,18 @@ class Schedules:
     def _record(self, rows: Sequence[tuple[Entry, DueRecord]]) -> None:
         now = self._clock.wall()
         self._store.record_dues([row for _, row in rows], now)
+        alike: dict[tuple[str, str | None], int] = {}
         for entry, row in rows:
             entry.remember(row, None, now)
-            logger.log(_level(row), "the schedule {}: {} {}: {}", entry.name, row.state, row.reason, row.message)
+            alike[entry.name, row.reason] = alike.get((entry.name, row.reason), 0) + 1
+        for entry, row in rows:
+            # A night off comes to a hundred rows of one kind, which are worth one line.
+            count = alike.pop((entry.name, row.reason), 0)
+            if count:
+                more = f" (and {count - 1} more like it)" if count > 1 else ""
+                logger.log(
+                    _level(row), "the schedule {}: {} {}: {}{}", entry.name, row.state, row.reason, row.message, more
+                )
 
     def _arm(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

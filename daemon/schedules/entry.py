@@ -19,8 +19,6 @@ from engine.views import DueView
 
 # What is seen this late while we run was only waited for; what is older was missed: the clock was set, or all slept.
 ON_TIME_SECONDS = 30.0
-# As many missed instants get a row each; older ones share one.
-_ROWS = 100
 
 Settled = Callable[[str, Sequence[float]], set[float]]
 
@@ -74,17 +72,18 @@ class Entry:
         due = self.next_due()
         return None if due is None else due + self.delay
 
-    def judge(self, now: float, *, is_start: bool, settled: Settled) -> Verdict:
+    def judge(self, now: float, *, is_start: bool, rows: int, settled: Settled) -> Verdict:
         """Settle every instant up to now; `settled` tells which ones have been before the clock was set back.
 
-        At the start whatever was due was missed, be it ever so fresh.
+        At the start whatever was due was missed, be it ever so fresh. At most `rows` missed instants get a row of
+        their own, older ones share one.
         """
         if self.calendar is None or not self.settings.enabled:
             return Verdict()
         verdict = Verdict()
         until = now - self.delay
         try:
-            batch = self._due(self.calendar, until, is_start=is_start, rows=verdict.rows)
+            batch = self._due(self.calendar, until, verdict, is_start=is_start, rows=rows)
         except AssertionError as error:
             self._break(error)
             return Verdict()
@@ -165,7 +164,7 @@ class Entry:
         """Say why an instant leads to no run, or to none yet."""
         return DueRecord(schedule=self.name, due_at=due, state=state, reason=reason.value, message=message)
 
-    def _due(self, calendar: Calendar, until: float, *, is_start: bool, rows: list[DueRecord]) -> list[float]:
+    def _due(self, calendar: Calendar, until: float, verdict: Verdict, *, is_start: bool, rows: int) -> list[float]:
         """Return the instants to be run, and add a row for each that was missed."""
         first = calendar.next_after(self.settled)
         if first is None or first > until:
@@ -175,10 +174,10 @@ class Entry:
             due = [first, *islice(calendar.between(first, until), most)]
             if len(due) <= most:
                 return due
-        found = missed(calendar, self.settled, until, self._policy(is_start=is_start), _ROWS)
+        found = missed(calendar, self.settled, until, self._policy(is_start=is_start), rows)
         if found.before is not None:
-            rows.append(self._missed_before(found.before))
-        rows += [self._missed(due) for due in found.passed]
+            verdict.rows.append(self._missed_before(found.before))
+        verdict.rows += [self._missed(due) for due in found.passed]
         return list(found.run)
 
     def _break(self, error: AssertionError) -> None:

@@ -130,6 +130,7 @@ def test_a_dry_pass_counts_each_run_once_and_deletes_nothing(site):
     here.clock.step(max(0.0, (done_folder / "a.json").stat().st_ctime + 40 * DAY - here.clock.wall()))
     done = here.janitor.prune(dry_run=True)
     assert (done.runs, done.files) == (4, 1)
+    assert here.janitor.wishes["prune"]({"dry_run": True}) == done
     assert (len(here.runs()), all(log.exists() for log in logs), len(list(done_folder.iterdir()))) == (4, True, 1)
 
 

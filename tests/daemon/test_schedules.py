@@ -307,6 +307,16 @@ def test_what_waits_is_skipped_where_the_schedule_is_paused(house):
     assert life.fates() == ["12:01 RUN", "12:02 SKIPPED paused"]
 
 
+def test_others_may_wish_for_a_pause_and_its_end(house):
+    life = house(MINUTELY).begin()
+    life.schedules.wishes["pause"]({"name": "s", "message": "holidays"})
+    assert (life.view().is_paused, life.view().message) == (True, "holidays")
+    life.schedules.wishes["resume"]({"name": "s"})
+    assert not life.view().is_paused
+    with pytest.raises(ScheduleUnknownError):
+        life.schedules.wishes["pause"]({})
+
+
 def test_an_unknown_schedule_cannot_be_paused(house):
     life = house(MINUTELY.replace('"s"', '"nightly"')).begin()
     for ask in (life.schedules.pause, life.schedules.resume):
@@ -556,3 +566,24 @@ def test_a_definition_is_edited_by_what_it_says_and_not_by_how(house):
     assert here.restart(60).fates() == ["12:01 RUN"]
     here.configure(spelled + "priority = 1\n")
     assert here.restart(60).fates() == ["12:01 RUN"]
+
+
+def test_many_schedules_that_missed_much_share_a_bounded_number_of_rows(house, monkeypatch):
+    monkeypatch.setattr("daemon.schedules._ALL_ROWS", 10)
+    here = house(*(MINUTELY.replace('"s"', f'"n{number}"') for number in range(5)))
+    here.begin()
+    life = here.restart(86_400)
+    for number in range(5):
+        shown = life.history.due_times(f"n{number}")
+        assert [view.count for view in shown] == [1, 1, 1, 24 * 60 - 3]
+
+
+def test_after_the_stop_nothing_is_started_whoever_asks_for_what(house):
+    here = house(MINUTELY + ALLOW)
+    life = here.begin()
+    life.schedules.stop()
+    life.clock.advance(60)
+    life.schedules.wake()
+    life.schedules.resume("s")
+    life.schedules.reload(here.config)
+    assert life.fates() == []
