@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from loguru import logger
 
 from daemon.api import Api
-from daemon.api.desk import Desk, socket_path
+from daemon.api.desk import Desk
 from daemon.assembly import Assembly
 from daemon.inbox import Inbox, Noted
 from daemon.janitor import Janitor
 from daemon.schedules import Schedules
+from daemon.whereabouts import socket_file
 from engine.clock import SystemClock
 
 Questions = tuple[dict[str, Callable[[], Any]], dict[str, Mapping[str, Callable[..., Any]]]]
@@ -80,7 +81,7 @@ def _make_api(host: Host, assembly: Assembly) -> Part:
     parts, wishes = host.questions()
     desk = Desk(assembly, parts=parts, wishes=wishes, drain=host.drain)
     mode = int(config.api.socket_mode, 8)
-    return Api(desk, socket_path(config.paths.state), mode=mode, limits=config.limits)
+    return Api(desk, socket_file(config), mode=mode, limits=config.limits)
 
 
 def _log_file(noted: Noted) -> None:

@@ -1,4 +1,4 @@
-"""Where the things of a configuration lie that it does not name one by one: the database, its values.
+"""Where the things of a configuration lie that it does not name one by one: the database, its values, the socket.
 
 Asked by `assembly`, and by commands that only read and therefore import no engine.
 """
@@ -21,3 +21,8 @@ def database_file(config: Config) -> Path:
 def values_folder(config: Config) -> Path:
     """Return where outputs lie that are too large for the database."""
     return config.paths.state / "values"
+
+
+def socket_file(config: Config) -> Path:
+    """Return where the daemon's Unix socket is."""
+    return config.paths.state / "dropmill.sock"

@@ -5,7 +5,6 @@ Blocking; `routes` calls it in a thread. Raises the errors of the tree, nothing 
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +16,13 @@ from daemon.intake import Origin
 from daemon.rerun import reusable
 from engine import strictjson
 from engine.attemptlog import LogReader
-from engine.errors import DaemonRefusedError, DocumentInvalidError, ExecutorStoppedError, RunNotEndedError
+from engine.errors import (
+    DaemonRefusedError,
+    DocumentInvalidError,
+    ExecutorStoppedError,
+    RunEndedError,
+    RunNotEndedError,
+)
 from engine.limits import Limits
 from engine.states import ENDED, Reason, State
 from engine.submission import Receipt
@@ -127,6 +132,10 @@ class Desk:
         """List what happened to a run."""
         return self._assembly.history.events(self.run(run).id if run == LAST else run, after, limit)
 
+    def document(self, run: str) -> bytes:
+        """Return the document that a run was made from, as it was written."""
+        return self._assembly.history.document_of(self.run(run).id)
+
     def log(self, run: str, task: str, attempt: int | None) -> str:
         """Return what an attempt has said; without a number, the last one."""
         view = self.run(run)
@@ -137,6 +146,8 @@ class Desk:
     def cancel(self, run: str, message: str) -> RunView:
         """End a live run; raises RunEndedError for any other."""
         view = self.run(run)
+        if view.state in ENDED:
+            raise RunEndedError(view.id, view.state)
         self._assembly.executor.cancel(view.id, reason=Reason.USER, message=message).result(_ANSWER_SECONDS)
         return self._assembly.history.run(view.id)
 
@@ -203,11 +214,6 @@ class Desk:
                     "reason": task.reason,
                     "message": task.message,
                 }
-
-
-def socket_path(state: Path) -> Path:
-    """Return where the Unix socket of a state folder is."""
-    return state / "dropmill.sock"
 
 
 def _parted(body: bytes, limits: Limits) -> tuple[bytes | None, bytes]:

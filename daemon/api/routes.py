@@ -86,6 +86,11 @@ async def list_events(desk: Desk, request: Request) -> Response:
     return _json(await _ask(desk.events, request.path_params["run"], after, limit))
 
 
+async def show_document(desk: Desk, request: Request) -> Response:
+    """Return the document of a run, byte for byte."""
+    return Response(await _ask(desk.document, request.path_params["run"]), media_type="application/json")
+
+
 async def show_log(desk: Desk, request: Request) -> Response:
     """Return the log of an attempt as text."""
     task = request.query_params.get("task")
@@ -194,6 +199,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/api/v1/runs/{run}", f"Show one run with its tasks. {_ONE}", show_run, RunView),
     Route("GET", "/api/v1/runs/{run}/events", "What happened to a run.", list_events, list[EventView], None, _AFTER),
+    Route("GET", "/api/v1/runs/{run}/document", "The document that a run was made from.", show_document, _ANY),
     Route("GET", "/api/v1/runs/{run}/logs", "What an attempt has said.", show_log, str, None, _OF_ATTEMPT),
     Route("POST", "/api/v1/runs/{run}/cancel", "End a live run; body: message.", cancel, RunView, _ANY),
     Route("POST", "/api/v1/runs/{run}/retry", "Run again what did not complete; body: from.", retry, RunView, _ANY),

@@ -14,11 +14,15 @@ STDIN = "-"
 
 
 class Document(NamedTuple):
-    """Hold a document as written: what to call it in messages, and the workflow's name where it gives itself none."""
+    """Hold a document as written: what to call it in messages, and the workflow's name where it gives itself none.
+
+    `is_known` says that it was found by that name.
+    """
 
     data: bytes
     shown: str
     name: str
+    is_known: bool = False
 
 
 def read(call: Invocation, what: str) -> Document:
@@ -30,11 +34,12 @@ def read(call: Invocation, what: str) -> Document:
     if what == STDIN:
         return Document(_read_stdin(call), "<stdin>", "")
     path = Path(what)
-    if not (path.is_file() or "/" in what or what.endswith(".json")):
+    is_known = not (path.is_file() or "/" in what or what.endswith(".json"))
+    if is_known:
         from daemon.library import Library
 
         path = Library(call.config.paths.workflows).find(what)
-    return Document(read_file(path, call.config.limits.document_bytes + 1), str(path), path.stem)
+    return Document(read_file(path, call.config.limits.document_bytes + 1), str(path), path.stem, is_known)
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:

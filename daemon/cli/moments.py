@@ -62,14 +62,23 @@ def since(text: str, now: float) -> float:
 
     Raises ValueError that says what can be written.
     """
+    return _read(text, now, -1)
+
+
+def ahead(text: str, now: float) -> float:
+    """Read `90s`, `1h`, `2d` (that long from now), a local date or a local or RFC 3339 time, as `since` does."""
+    return _read(text, now, 1)
+
+
+def _read(text: str, now: float, sign: int) -> float:
     from daemon.calendar.moments import MICROSECONDS, parse_duration
 
     duration = parse_duration(text)
     if duration is not None:
-        return now - duration / MICROSECONDS
-    named = {"today": 0, "yesterday": 1}.get(text.strip().lower())
+        return now + sign * duration / MICROSECONDS
+    named = {"today": 0, "yesterday": -1, "tomorrow": 1}.get(text.strip().lower())
     if named is not None:
-        return datetime.combine(_local(now).date() - timedelta(days=named), time.min).astimezone().timestamp()
+        return datetime.combine(_local(now).date() + timedelta(days=named), time.min).astimezone().timestamp()
     try:
         return datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError):

@@ -20,6 +20,19 @@ class Entry(NamedTuple):
 ENTRIES: dict[str, Entry] = {
     "serve": Entry("Run", "Run the daemon: watch the inbox, keep the schedules, until it is told to stop."),
     "run": Entry("Run", "Run a workflow here and now, and show how it goes."),
+    "submit": Entry("Run", "Hand a workflow to the daemon, which runs it."),
+    "cancel": Entry(
+        "Run", "End a run of the daemon: what runs is asked to end and killed after its grace, the rest does not start."
+    ),
+    "retry": Entry("Run", "Run again what did not complete, and all behind it, as a new run."),
+    "status": Entry(
+        "Watch over", "Say whether a daemon is ready, what runs, what waits and why, what is due next, what is wrong."
+    ),
+    "pause": Entry("Watch over", "Let no further task start until `resume`, also after a restart; what runs goes on."),
+    "resume": Entry(
+        "Watch over", "Let tasks start again after `pause`; without a daemon, the next one does not start paused."
+    ),
+    "drain": Entry("Watch over", "Let the daemon take nothing new, finish the runs that live, and stop."),
     "validate": Entry("Prepare", "Check workflow documents and show every problem where it stands."),
     "plan": Entry("Prepare", "Show in which order the tasks of a workflow would run."),
     "plugins": Entry("Prepare", "List the task types there are, or describe one."),

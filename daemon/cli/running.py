@@ -121,8 +121,8 @@ class Here:
         owner = owner_of(self._config.paths.state)
         if owner is not None and owner.kind == "daemon":
             raise DaemonRefusedError(
-                f"{error.owner} owns the state folder {error.folder} and runs its workflows: "
-                f"drop the document into {self._config.paths.inbox}, or run it apart from it with --ephemeral"
+                f"{error.owner} has just taken the state folder {error.folder}: "
+                "call again, and it runs the document; or run it apart from it with --ephemeral"
             )
 
     def _check(self) -> None:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from daemon import holding
 from daemon.api import Api
-from daemon.api.desk import Desk, socket_path
+from daemon.api.desk import Desk
 from daemon.assembly import Assembly
 from daemon.config import Config
+from daemon.whereabouts import socket_file
 from engine.states import ENDED
 from tests.daemon.configs import loaded
 from tests.waiting import wait_for
@@ -54,7 +55,7 @@ class House:
             wishes={"schedules": {"pause": self._pause}},
             drain=lambda: self.heard.append("drain"),
         )
-        self.path = socket_path(self.config.paths.state)
+        self.path = socket_file(self.config)
         self.api = Api(self.desk, self.path, mode=0o660, limits=self.config.limits)
 
     def _pause(self, wish: Mapping[str, Any]) -> Any:

@@ -71,7 +71,7 @@ def test_the_version_is_that_of_the_distribution(site):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rums"], "Did you mean 'runs'"),
+        (["rums"], "'runs'"),
         (["--nope"], "No such option '--nope'"),
         (["run"], "Missing argument 'FILE'"),
         (["config", "shwo"], "No such command 'shwo'"),

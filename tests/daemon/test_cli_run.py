@@ -134,16 +134,20 @@ def test_an_idempotency_key_that_was_seen_is_answered_by_the_run_that_had_it(sit
     assert len(site.call("runs", "--json").json) == 1
 
 
-def test_a_folder_that_a_daemon_owns_is_left_to_it(site):
+def test_a_run_waits_for_a_daemon_that_is_about_to_answer_and_says_so(site):
     owner = Ownership(site.folder / "var")
     owner.acquire("daemon")
     try:
-        answer = site.call("run", site.write("hello.json", HELLO))
+        process = site.start(
+            "run", site.write("hello.json", HELLO), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("waiting: the daemon with process id")
     finally:
         owner.release()
-    assert (answer.status, answer.out) == (4, "")
-    assert "the daemon with process id" in answer.err
-    assert "--ephemeral" in answer.err
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "no daemon answers" in err
 
 
 def test_a_run_waits_behind_another_and_says_so(site):

@@ -106,10 +106,17 @@ class Signals:
         self._queue.put(Signalled(number))
 
 
-def follow(heard: Heard, progress: Progress, view: View, cancel: Callable[[], object]) -> int | None:
+def follow(
+    heard: Heard,
+    progress: Progress,
+    view: View,
+    cancel: Callable[[], object],
+    *,
+    again: str = "once more kills it at once",
+) -> int | None:
     """Follow until the run has ended; return the number of the second signal if one cut it short.
 
-    The first signal calls `cancel`. Raises what whoever runs the run has died of.
+    The first signal calls `cancel`; `again` says what the second will do. Raises what whoever runs the run has died of.
     """
     was_asked = False
     with view.shown():
@@ -122,9 +129,7 @@ def follow(heard: Heard, progress: Progress, view: View, cancel: Callable[[], ob
                             return number
                         was_asked = True
                         cancel()
-                        view.note(
-                            f"{_wish(number)}: cancelling, what runs may finish cleaning up; once more kills it at once"
-                        )
+                        view.note(f"{_wish(number)}: cancelling, what runs may finish cleaning up; {again}")
                     case Died(error):
                         raise error
                     case _:

@@ -1,0 +1,154 @@
+"""One run by the daemon that owns the state folder: handed in over its socket, and followed there to its end.
+
+Called by `run` and `submit`; `running` is the same in this process. Reads the events of the run as they are recorded.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from daemon.cli.calling import Daemon, of_run
+from daemon.cli.documents import Document
+from daemon.cli.running import Ended, Show
+from daemon.cli.watching.following import Died, Heard, Item, Signals, View, follow, settle
+from daemon.cli.watching.progress import Change, Progress
+from daemon.config import Config
+from daemon.intake import Origin, judge
+from daemon.ownership import owner_of
+from engine.clock import epoch, rfc3339
+from engine.errors import DaemonAbsentError, DaemonRefusedError, DropmillError
+from engine.model import Workflow
+from engine.plan import Plan
+from engine.submission import Receipt
+from engine.task import Catalogue
+from engine.views import EventView
+
+_LOOK_SECONDS = 0.1
+_AGAIN = "once more leaves that to the daemon"
+
+
+class There:
+    """Have one document run by the daemon."""
+
+    def __init__(self, config: Config, document: Document) -> None:
+        """Ask nothing yet."""
+        self._config, self._document = config, document
+        self._daemon = Daemon(config)
+        self._heard: Heard = SimpleQueue()
+
+    def run(self, make_origin: Callable[[Workflow], Origin], show: Show, say: Callable[[str], None]) -> Ended:
+        """Hand it in and follow; `say` tells what is waited for. Raises what a submission raises."""
+        with Signals() as signals:
+            plan = self._plan(self._catalogue(say))
+            origin = make_origin(plan.workflow)
+            # From here on there is a run to cancel.
+            signals.into(self._heard)
+            receipt = self._submit(origin)
+            progress = progress_of(plan)
+            cut = self._follow(receipt, progress, show(receipt, plan, progress))
+            signals.into(None)
+        return Ended(self._daemon.run(receipt.run), plan, progress, receipt.is_new, cut, None)
+
+    def hand_in(self, make_origin: Callable[[Workflow], Origin]) -> Receipt:
+        """Hand it in and do not wait for anything. Raises what a submission raises."""
+        return self._submit(make_origin(self._plan(self._daemon.catalogue()).workflow))
+
+    def _submit(self, origin: Origin) -> Receipt:
+        body = request(self._document.data, origin)
+        view, is_new = self._daemon.submit(body, file=self._document.shown, name=self._document.name)
+        return Receipt(run=view.id, is_new=is_new, state=view.state)
+
+    def _plan(self, catalogue: Catalogue) -> Plan:
+        # Judged here too: places of problems are those in the file, and the picture needs the tasks.
+        return judge(self._document.data, catalogue, self._config.limits, name=self._document.name)
+
+    def _catalogue(self, say: Callable[[str], None]) -> Catalogue:
+        """Ask the daemon for its task types, and wait for one that is about to start."""
+        pause, was_said = threading.Event(), False
+        while True:
+            try:
+                return self._daemon.catalogue()
+            except DaemonAbsentError:
+                owner = owner_of(self._config.paths.state)
+                if owner is None or owner.kind != "daemon":
+                    raise
+                if not was_said:
+                    was_said = True
+                    say(f"waiting: {owner} is starting, or about to stop")
+                pause.wait(_LOOK_SECONDS)
+
+    def _follow(self, receipt: Receipt, progress: Progress, view: View) -> int | None:
+        return follow_there(self._daemon, receipt, progress, view, self._heard) if receipt.is_new else None
+
+
+def wait_for(config: Config, run: str, show: Show) -> Ended:
+    """Follow a run that was handed in by other means to its end."""
+    daemon, heard = Daemon(config), SimpleQueue[Item]()
+    with Signals() as signals:
+        view = daemon.run(run)
+        plan = judge(daemon.document(run), daemon.catalogue(), config.limits, name=view.workflow)
+        progress, receipt = progress_of(plan), Receipt(run=view.id, is_new=True, state=view.state)
+        signals.into(heard)
+        cut = follow_there(daemon, receipt, progress, show(receipt, plan, progress), heard)
+        signals.into(None)
+    return Ended(daemon.run(run), plan, progress, receipt.is_new, cut, None)
+
+
+def follow_there(daemon: Daemon, receipt: Receipt, progress: Progress, view: View, heard: Heard) -> int | None:
+    """Follow a run of the daemon to its end; return the number of the second signal if one cut it short."""
+    over = threading.Event()
+    thread = threading.Thread(target=_listen, args=(daemon, receipt.run, heard, over), name="events", daemon=True)
+    thread.start()
+
+    def cancel() -> None:
+        try:
+            daemon.post(of_run(receipt.run, "cancel"))
+        except DaemonRefusedError as error:
+            view.note(str(error))
+
+    try:
+        return follow(heard, progress, view, cancel, again=_AGAIN)
+    finally:
+        over.set()
+        thread.join()
+        settle(heard, progress)
+
+
+def progress_of(plan: Plan) -> Progress:
+    """Return what is known of a run of this plan before it begins."""
+    return Progress((task.id, task.type) for task in plan.workflow.tasks)
+
+
+def request(document: bytes, origin: Origin) -> bytes:
+    """Write a request that holds its workflow, which is known to be sound JSON, byte for byte."""
+    more: dict[str, Any] = {"params": origin.params, "priority": origin.priority}
+    if origin.idempotency_key is not None:
+        more["idempotency_key"] = origin.idempotency_key
+    if origin.run_at is not None:
+        more["run_at"] = rfc3339(origin.run_at)
+    return msgspec.json.encode({"workflow": msgspec.Raw(document.removeprefix(b"\xef\xbb\xbf").strip())} | more)
+
+
+def _listen(daemon: Daemon, run: str, heard: Heard, over: threading.Event) -> None:
+    last = 0
+    while not over.is_set():
+        try:
+            events = daemon.events(run, last)
+        except DropmillError as error:
+            heard.put(Died(error))
+            return
+        if events:
+            last = events[-1].id
+            heard.put(list(changes(events)))
+        else:
+            over.wait(_LOOK_SECONDS)
+
+
+def changes(events: Iterable[EventView]) -> Iterator[Change]:
+    """Read what events change for a watcher; those that change no state change nothing."""
+    for event in events:
+        if event.state is not None:
+            yield Change(event.task, event.state, epoch(event.at), event.attempt or 0, event.reason, event.message)
