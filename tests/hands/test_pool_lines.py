@@ -141,3 +141,15 @@ def test_what_is_recalled_before_it_has_begun_runs_once(drive):
         drive.all_reports(keys)
 
     assert len(drive.ledger("did")) == 100
+
+
+def test_a_recall_in_the_middle_of_a_quick_line_splits_it_cleanly(drive):
+    keys = []
+    for _ in range(15):
+        keys += drive.start_in_line(*(drive.quick("mark") for _ in range(20)))
+        for lane in drive.backend._crew:
+            drive.backend._warden._recall(lane)
+        drive.settle()
+
+    assert {type(report) for report in drive.all_reports(keys)} == {Succeeded}
+    assert marks(drive) == sorted(key[1] for key in keys)
