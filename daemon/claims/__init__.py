@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from daemon.claims import moves, names, safety
 from engine.errors import InputError, Problem
+from engine.points import sync_point
 from engine.values import make_folder
 
 CLAIMED, DONE, FAILED, REJECTED, DUPLICATE = ".claimed", "done", "failed", "rejected", "duplicate"
@@ -144,8 +145,10 @@ class Claims:
             except OSError as error:
                 stayed[want.name] = error
         if len(stayed) < len(wanted):
+            sync_point("claims.renamed")
             os.fsync(self._folders[CLAIMED])
             os.fsync(self._inbox)
+            sync_point("claims.taken")
         return stayed
 
     def _compare(self, want: Wanted) -> None:
@@ -230,6 +233,7 @@ class Claims:
                 else:
                     taken.add((target, name))
                     chosen.append((ending, target, name))
+            sync_point("claims.noted")
             _sync(targets.values())
             for ending, target, name in chosen:
                 try:
@@ -237,6 +241,7 @@ class Claims:
                     outcome[ending.claim] = os.path.join(ending.folder, ending.day, name)  # noqa: PTH118 -- likewise
                 except OSError as error:
                     outcome[ending.claim] = error
+            sync_point("claims.moved")
             _sync([*targets.values(), self._folders[CLAIMED]])
         return outcome
 
@@ -267,6 +272,7 @@ class Claims:
                     return name
                 continue
             moves.write(self._folders[CLAIMED], part, ending.note)
+            sync_point("claims.written")
             try:
                 moves.rename(self._folders[CLAIMED], part, target, note)
             except FileExistsError:

@@ -20,6 +20,7 @@ from engine.clock import Clock
 from engine.errors import DropmillError
 from engine.ids import new_id
 from engine.limits import Limits
+from engine.points import sync_point
 from engine.states import ClaimState
 from engine.submission import ClaimEnd, ClaimRecord, Receipt
 
@@ -145,6 +146,7 @@ class Entrance:
         folder = os.fsencode(tray.policy.path)
         records = [ClaimRecord(id=held.claim, name=os.fsencode(held.name), path=folder) for held, _ in chosen]
         self._rows.record_claims(records, now)
+        sync_point("inbox.recorded")
         held_files = [held for held, _ in chosen]
         try:
             stayed = tray.claims.take([want for _, want in chosen])
@@ -203,6 +205,7 @@ class Entrance:
                 self._complain(tray, held, _duplicate("the same bytes were", run), open_claims)
             else:
                 asked.append((held, [self._door.enter(prepared) for prepared in one.prepared]))
+        sync_point("inbox.entered")
         for held, futures in asked:
             try:
                 receipts = [future.result() for future in futures]
@@ -216,6 +219,7 @@ class Entrance:
             what = "its idempotency key was" if len(receipts) == 1 else "the idempotency keys of all its requests were"
             self._complain(tray, held, _duplicate(what, receipts[0].run), open_claims)
             return
+        sync_point("inbox.received")
         self._filing.wait(tray, held, [(receipt.run, receipt.state) for receipt in receipts])
         del open_claims[held.claim]
         self.stuck.pop(held.claim, None)

@@ -15,6 +15,7 @@ from daemon.inbox.noted import Kind, Noted, Observe, Stuck
 from daemon.inbox.notes import Complaint
 from daemon.inbox.tray import Tray
 from engine.clock import Clock, epoch
+from engine.points import sync_point
 from engine.states import ENDED, ClaimState, State
 from engine.submission import ClaimEnd
 from engine.views import RunView
@@ -193,7 +194,9 @@ class Filing:
 
     def _write_rows(self) -> None:
         if self._unsettled:
+            sync_point("inbox.filed")
             self._rows.settle_claims(self._unsettled, self._clock.wall())
+            sync_point("inbox.settled")
             self._unsettled.clear()
 
 

@@ -16,6 +16,7 @@ from daemon.inbox.judging import Held
 from daemon.inbox.noted import Noted, Observe
 from daemon.inbox.tray import Tray
 from engine.clock import Clock
+from engine.points import sync_point
 from engine.states import ENDED, ClaimState, State
 from engine.submission import ClaimEnd, ClaimRecord
 from engine.views import OpenClaim
@@ -53,6 +54,7 @@ class Reconciling:
                 lines.setdefault(parent, []).append(row)
         for tray in trays:
             self._take_up(tray, rows, lines)
+            sync_point("inbox.taken_up")
         self._close(trays, rows, lines)
 
     def _take_up(self, tray: Tray, rows: dict[str, OpenClaim], lines: dict[str, list[OpenClaim]]) -> None:
