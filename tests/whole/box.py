@@ -17,7 +17,7 @@ from tests.waiting import wait_for
 _SCRIPT = Path(__file__).with_name("box.sh")
 _NAMESPACES = ("--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup")
 _MOUNT_ROOT, _MOUNT_POINT = 3, 4  # fields of /proc/self/mountinfo
-_COMMAND_SECONDS = 50
+_COMMAND_SECONDS, _END_SECONDS = 50, 10
 
 
 class Box:
@@ -32,11 +32,11 @@ class Box:
             raise
 
     def _boot(self, paths: tuple[Path, ...]) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="dropmill-box-"))
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="dropmill-box-"))
         self._cleanup.callback(shutil.rmtree, folder)
         self._console_file = folder / "console"
         (folder / "files").mkdir()
-        group = _make_group(self._cleanup, folder)
+        self.group = group = _make_group(self._cleanup, folder)
         # Into the group first: the new cgroup namespace begins where the process is.
         enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group)]
         apart = ["unshare", "--fork", "--kill-child", "--propagation", "private", *_NAMESPACES]
@@ -95,18 +95,27 @@ class Box:
 
     def _first_process(self) -> int | None:
         assert self._process.poll() is None, f"the box ended: {self.console}"
+        return next((pid for pid in self._children() if _name(pid) == "systemd"), None)
+
+    def _children(self) -> list[int]:
+        """List what unshare has started and not yet reaped, so that the numbers are still theirs."""
+        file = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         try:
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            return [int(pid) for pid in file.read_text().split()]
         except OSError:
-            return None
-        return next((int(pid) for pid in children if _name(int(pid)) == "systemd"), None)
+            return []
 
     def _has_booted(self) -> bool:
         assert self._process.poll() is None, f"the box ended: {self.console}"
         return self.call("systemctl", "is-active", "multi-user.target").stdout.strip() == "active"
 
     def _end(self) -> None:
-        # unshare takes process 1 with it, and that takes all others: the kernel ends a process namespace as a whole.
+        # The kernel ends a process namespace as a whole with its first process, and unshare with what it waits for.
+        for pid in self._children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
         self._process.kill()
         self._process.wait()
 
@@ -128,7 +137,7 @@ def _make_group(cleanup: contextlib.ExitStack, folder: Path) -> Path:
         cleanup.callback(subprocess.run, ["umount", str(hierarchy)], check=True)
     group = hierarchy / f"dropmill-box-{os.getpid()}-{folder.name[-8:]}"
     group.mkdir()
-    cleanup.callback(_remove_group, group)
+    cleanup.callback(remove_group, group)
     return group
 
 
@@ -140,7 +149,9 @@ def _hierarchy() -> Path | None:
     return None
 
 
-def _remove_group(group: Path) -> None:
+def remove_group(group: Path) -> None:
+    """End what is in a control group and remove it with all below it."""
+
     def is_gone() -> bool:
         below = [Path(folder) for folder, _, _ in os.walk(group, topdown=False)]
         for each in below:

@@ -53,6 +53,8 @@ cd "$root"
 pivot_root . run/old
 umount -l /run/old
 rmdir /run/old
+# As systemd does on a machine and leaves to others in a container: credentials arrive as a mount.
+mount --make-rshared /
 rm -rf /var/log/journal # nothing of the machine's, and the box's own in memory
 exec env -i container=box PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     /usr/lib/systemd/systemd --system --unit=multi-user.target --log-target=journal --log-level=info --show-status=no

@@ -34,7 +34,11 @@ class Installed:
     def install(self) -> None:
         """Install and do everything that install says is left to do."""
         self.said = self.box.do(DROPMILL, "service", "install")
-        for line in self.said.partition("Next:\n")[2].splitlines():
+        self.follow(self.said)
+
+    def follow(self, said: str) -> None:
+        """Do everything that install says is left to do."""
+        for line in said.partition("Next:\n")[2].splitlines():
             self.box.do("sh", "-c", line)
 
     def fresh(self, settings: str = "") -> "Installed":
@@ -112,6 +116,33 @@ class Installed:
         """List the processes of the service, the daemon and all it has started."""
         procs = self.box.path(f"/sys/fs/cgroup/system.slice/{SERVICE}/cgroup.procs")
         return procs.read_text().split() if procs.exists() else []
+
+
+class Person:
+    """An account in the box with a service manager of its own, as a login starts one."""
+
+    def __init__(self, box: Box, name: str) -> None:
+        """Make the account and start its service manager."""
+        self.box, self.name, self.home = box, name, Path("/home") / name
+        runtime = f"/run/user-{name}"
+        box.do("useradd", "--create-home", name)
+        box.do("install", "-d", "-o", name, "-m", "0700", runtime)
+        # The interpreter may lie in root's home, where nobody else may look.
+        box.do("chmod", "o+x", "/root")
+        self._environ = {"HOME": str(self.home), "XDG_RUNTIME_DIR": runtime}
+        manager = [
+            *("Type=notify", "NotifyAccess=all", f"User={name}", "Delegate=yes"),
+            "Environment=" + " ".join(f"{key}={value}" for key, value in self._environ.items()),
+            "ExecStart=/usr/lib/systemd/systemd --user",
+        ]
+        box.path(f"/etc/systemd/system/{name}.service").write_text("\n".join(["[Service]", *manager, ""]))
+        box.do("systemctl", "daemon-reload")
+        box.do("systemctl", "start", name)
+
+    def do(self, *command: str) -> str:
+        """Run a command as this person."""
+        become = ["setpriv", f"--reuid={self.name}", f"--regid={self.name}", "--init-groups", "--inh-caps=-all"]
+        return self.box.do(*become, "env", "-C", str(self.home), *command, **self._environ)
 
 
 def shell(name: str, command: str, *after: str, **more: Any) -> dict[str, Any]:

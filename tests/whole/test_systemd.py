@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.waiting import wait_for, wait_for_file
-from tests.whole.installed import CONFIG, DROPMILL, SERVICE, STATE, Installed, shell
+from tests.whole.installed import CONFIG, DROPMILL, SERVICE, STATE, Installed, Person, shell
 
 # One box for all of them, so all in one process. A restart of the daemon is a second or two, several a test.
 pytestmark = [
@@ -187,10 +187,9 @@ def test_a_folder_elsewhere_is_opened_by_what_install_writes_for_the_settings(se
     before = box.path(unit).read_text()
     try:
         said = box.do(DROPMILL, "--config", "/etc/mill/dropmill.toml", "service", "install")
-        for line in said.partition("Next:\n")[2].splitlines():
-            box.do("sh", "-c", line)
+        service.follow(said)
         assert box.path("/srv/a mill/state/state.db").exists()
-        assert box.path("/home/mill/logs/dropmill.log").exists()
+        wait_for_file(box.path("/home/mill/logs/dropmill.log"))
     finally:
         box.do("systemctl", "stop", SERVICE)
         box.path(unit).write_text(before)
@@ -211,17 +210,37 @@ def test_uninstall_waits_until_the_service_is_no_longer_in_use(service):
         service.install()
 
 
-def test_a_dropped_file_comes_back_with_its_result_from_inside_the_walls(service):
-    inbox = service.box.path(STATE / "inbox")
+def drop(inbox, name):
     wait_for_file(inbox)
-    document = {"tasks": [shell("a", "id -un"), {"id": "b", "type": "print", "message": "${{ tasks.a.output }}"}]}
-    document["tasks"][1]["depends_on"] = ["a"]
-    part = inbox / ".hello.json.tmp"
-    part.write_text(json.dumps(document))
+    tasks = [
+        shell("a", "id -un"),
+        {"id": "b", "type": "print", "message": "${{ tasks.a.output }}", "depends_on": ["a"]},
+    ]
+    part = inbox / f".{name}.tmp"
+    part.write_text(json.dumps({"tasks": tasks}))
     os.chown(part, 0, inbox.stat().st_gid)
     part.chmod(0o640)
-    part.rename(inbox / "hello.json")
+    part.rename(inbox / name)
+
+
+def test_a_service_of_a_person_runs_as_that_person(service):
+    ann = Person(service.box, "ann")
+    said = ann.do(DROPMILL, "service", "install", "--user")
+    for line in said.partition("Next:\n")[2].splitlines():
+        if "enable-linger" not in line:  # there is no logind in a box
+            ann.do("sh", "-c", line)
+    assert "daemon    active (running)" in ann.do(DROPMILL, "service", "status", "--user")
+    inbox = service.box.path(ann.home / ".local/state/dropmill/inbox")
+    drop(inbox, "hello.json")
     result = json.loads(wait_for_file(inbox / "done" / "hello.json.result.json").read_text())
-    assert result["state"] == "COMPLETED"
-    assert "dropmill" in json.dumps(result["tasks"][0]["output"])
+    assert (result["state"], "ann" in json.dumps(result["tasks"][0]["output"])) == ("COMPLETED", True)
+    ann.do("systemctl", "--user", "disable", "--now", "dropmill")
+    assert "Removed" in ann.do(DROPMILL, "service", "uninstall", "--user")
+
+
+def test_a_dropped_file_comes_back_with_its_result_from_inside_the_walls(service):
+    inbox = service.box.path(STATE / "inbox")
+    drop(inbox, "hello.json")
+    result = json.loads(wait_for_file(inbox / "done" / "hello.json.result.json").read_text())
+    assert (result["state"], "dropmill" in json.dumps(result["tasks"][0]["output"])) == ("COMPLETED", True)
     wait_for_file(inbox / "done" / "hello.json")
