@@ -146,4 +146,4 @@ def judge(document: bytes, catalogue: Catalogue, limits: Limits, *, name: str = 
         raise DocumentInvalidError(problems, name or None)
     if workflow.name == "unnamed" and name:
         workflow = msgspec.structs.replace(workflow, name=name)
-    return make_plan(workflow)
+    return make_plan(workflow, limits)

@@ -117,6 +117,7 @@ class Executor:
         self._secrets = tuple(ambience.secrets.values())
         self._live: dict[str, _Live] = {}
         self._slots, self._timers = Slots(), Timers()
+        self._later: set[str] = set()
         self._batch: dict[str, list[Order]] = {}
         self._starts: list[tuple[str, Start]] = []
         self._requests: deque[Callable[[float], None]] = deque()
@@ -213,8 +214,8 @@ class Executor:
 
     @property
     def live(self) -> int:
-        """Count the live runs."""
-        return len(self._live)
+        """Count the live runs; those that wait for the time they were submitted for take nobody's place."""
+        return len(self._live) - len(self._later)
 
     def _ask(self, carry_out: Callable[[float, "Future[Any]"], None]) -> "Future[Any]":
         answer: Future[Any] = Future()
@@ -340,8 +341,10 @@ class Executor:
 
     def _arm_begin(self, run: str, run_at: float | None, now: float) -> None:
         if run_at is None or run_at <= now:
+            self._later.discard(run)
             self._tell(run, Submitted(), now)
         else:
+            self._later.add(run)
             self._timers.add(self._clock.ticks() + min(run_at - now, _WALL_CHECK_SECONDS), run, Submitted())
 
     def _arm(self, run: str, fact: Timed, at: float, now: float) -> None:
@@ -440,6 +443,7 @@ class Executor:
                 self._arm(key, DeadlineReached(), deadline, now)
             case Finish():
                 self._live.pop(key, None)
+                self._later.discard(key)
                 self._slots.forget(key)
             case _:
                 pass

@@ -105,7 +105,7 @@ def _carry_out(
         )
         executor.start()
         parts.callback(executor.stop, 0.0)
-        receipt = executor.submit(submission, make_plan(submission.workflow)).result()
+        receipt = executor.submit(submission, make_plan(submission.workflow, limits)).result()
         ended.result()
         return receipt.run
 

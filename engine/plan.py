@@ -1,11 +1,10 @@
 """A workflow made ready to run: its graph and its compiled expressions, computed once and shared by its runs. Pure."""
 
-from typing import Any
-
 import msgspec
 
 from engine import collector, expressions
 from engine.expressions import Expression, Template
+from engine.limits import Limits
 from engine.model import Task, Workflow
 from engine.resolver import Graph
 
@@ -28,8 +27,9 @@ class Plan(msgspec.Struct, frozen=True):
     tasks: dict[str, PlannedTask]
 
 
-def make_plan(workflow: Workflow) -> Plan:
-    """Build the graph and compile every expression of a workflow that the loader passed."""
+def make_plan(workflow: Workflow, limits: Limits | None = None) -> Plan:
+    """Build the graph and compile every expression of a workflow that the loader passed under the same limits."""
+    limits = limits or Limits()
     with collector.paused():
         graph = Graph([task.id for task in workflow.tasks], [task.depends_on for task in workflow.tasks])
         behind = graph.dependants
@@ -38,13 +38,9 @@ def make_plan(workflow: Workflow) -> Plan:
                 task=task,
                 position=position,
                 dependants=behind[task.id],
-                template=_template(task.fields),
-                condition=None if task.when is None else expressions.compile_text(task.when),
+                template=expressions.find(task.fields, limits) if task.fields else None,
+                condition=None if task.when is None else expressions.compile_text(task.when, limits),
             )
             for position, task in enumerate(workflow.tasks)
         }
     return Plan(workflow, graph, tasks)
-
-
-def _template(fields: dict[str, Any]) -> Template | None:
-    return expressions.find(fields) if fields else None

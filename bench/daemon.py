@@ -1,0 +1,186 @@
+"""The daemon as its own process: from drop to accepted, many files at once, lateness of schedules, idle load, READY.
+
+Absolute times beside a baseline taken in the same minutes where one says something: a bare commit, one file alone.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+DOCUMENT = json.dumps({"tasks": [{"id": "a", "type": "print", "message": ""}]})
+
+
+class Mill:
+    """A daemon in a folder of its own."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder, self.inbox, self.state = folder, folder / "inbox", folder / "var"
+        self.inbox.mkdir(exist_ok=True)
+        self.config = folder / "dropmill.toml"
+        self.config.write_text(
+            f'[paths]\ninbox = "{self.inbox}"\nstate = "{self.state}"\nlogs = "{self.state}/log"\n'
+            f'workflows = ["{folder}"]\n[executor]\nworkers = 2\n[log]\nlevel = "warning"\n{settings}'
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[float]:
+        """Run it and yield the seconds it took to be READY, as it told its service manager."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(self.folder / "notify"))
+            manager.settimeout(60)
+            begin = time.perf_counter()
+            self.process = subprocess.Popen(  # noqa: S603 -- our own program
+                [Path(sys.executable).parent / "dropmill", "--config", str(self.config), "serve"],
+                env=os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")},
+                stderr=subprocess.DEVNULL,
+            )
+            while b"READY=1" not in manager.recv(4096):
+                pass
+            ready = time.perf_counter() - begin
+            try:
+                yield ready
+            finally:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait()
+                (self.folder / "notify").unlink()
+
+    def drop(self, name: str) -> float:
+        """Drop a file by rename and return the wall time just before."""
+        fresh = self.inbox / f".{name}.tmp"
+        fresh.write_text(DOCUMENT)
+        moment = time.time()
+        fresh.rename(self.inbox / f"{name}.json")
+        return moment
+
+    def ask(self, query: str) -> list[tuple[float, ...]]:
+        """Read from the daemon's memory."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.state / 'state.db'}?mode=ro", uri=True)) as memory:
+            return memory.execute(query).fetchall()
+
+    def wait(self, query: str, count: int) -> None:
+        """Wait until a count in the memory has come."""
+        while self.ask(query)[0][0] < count:
+            time.sleep(0.02)
+
+
+ENDED = "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL"
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {
+        "p50_ms": round(statistics.median(ordered) * 1e3, 2),
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1e3, 2),
+    }
+
+
+def drop_latency(count: int = 200) -> dict[str, object]:
+    """Drop renamed-in files one by one at rest; from the rename to the row of the run, and to its first task."""
+    with tempfile.TemporaryDirectory(prefix="dropmill-bench-") as folder:
+        mill = Mill(Path(folder))
+        with mill.running():
+            moments = []
+            for number in range(count):
+                moments.append(mill.drop(f"f{number:04}"))
+                mill.wait(ENDED, number + 1)
+            rows = mill.ask("SELECT created_at, started_at FROM runs ORDER BY pk")
+    accepted = [row[0] - moment for row, moment in zip(rows, moments, strict=True)]
+    started = [row[1] - moment for row, moment in zip(rows, moments, strict=True)]
+    return {"accepted": percentiles(accepted), "started": percentiles(started)}
+
+
+def many_files(counts: tuple[int, ...] = (100, 1000, 10_000)) -> dict[str, object]:
+    """Drop many files at once; seconds a file until all have ended and are filed, beside the smallest count."""
+    found: dict[str, object] = {}
+    first = 0.0
+    for count in counts:
+        with tempfile.TemporaryDirectory(prefix="dropmill-bench-") as folder:
+            mill = Mill(Path(folder))
+            with mill.running():
+                begin = time.perf_counter()
+                for number in range(count):
+                    mill.drop(f"f{number:05}")
+                while len(os.listdir(mill.inbox / "done")) < 2 * count:  # noqa: PTH208 -- a count, ten times a second
+                    time.sleep(0.1)
+                each = (time.perf_counter() - begin) / count
+        first = first or each
+        found[str(count)] = {"ms_a_file": round(each * 1e3, 3), "beside_the_first": round(each / first, 2)}
+    return found
+
+
+def schedules(counts: tuple[int, ...] = (1000, 10_000)) -> dict[str, object]:
+    """Let many schedules be due at the same second; how late each run was created."""
+    found: dict[str, object] = {}
+    for count in counts:
+        with tempfile.TemporaryDirectory(prefix="dropmill-bench-") as folder:
+            due = int(time.time()) + 8 + count // 1000
+            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due))
+            settings = "".join(
+                f'[[schedules]]\nname = "s{number}"\nworkflow = "nap"\nat = "{moment}"\n' for number in range(count)
+            )
+            (Path(folder) / "nap.json").write_text(DOCUMENT)
+            mill = Mill(Path(folder), settings)
+            with mill.running() as ready:
+                mill.wait("SELECT count(*) FROM runs", count)
+                late = [row[0] - due for row in mill.ask("SELECT created_at FROM runs")]
+        found[str(count)] = percentiles(late) | {"ready_s": round(ready, 2)}
+    return found
+
+
+def idle(seconds: float = 20.0) -> dict[str, object]:
+    """Leave a daemon alone; its share of one core and its memory (PSS), all processes together."""
+    with tempfile.TemporaryDirectory(prefix="dropmill-bench-") as folder:
+        mill = Mill(Path(folder))
+        with mill.running() as ready:
+            time.sleep(3)
+            pids = _tree(mill.process.pid)
+            before = sum(map(_cpu, pids))
+            time.sleep(seconds)
+            spent = sum(map(_cpu, pids)) - before
+            memory = sum(map(_pss, pids))
+    return {
+        "ready_s": round(ready, 3),
+        "cpu_percent": round(spent / seconds * 100, 3),
+        "pss_mb": round(memory / 1024, 1),
+        "processes": len(pids),
+    }
+
+
+def _tree(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [pid, *(below for child in children for below in _tree(child))]
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def measure() -> dict[str, object]:
+    """Measure all of it and print a line each."""
+    found: dict[str, object] = {}
+    for name, take in (("idle", idle), ("drop", drop_latency), ("files", many_files), ("schedules", schedules)):
+        found[name] = take()
+        print(f"{name}: {json.dumps(found[name])}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))
