@@ -6,6 +6,7 @@ Everything is done as a person would, with the commands that install prints, and
 import http.client
 import json
 import socket
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -139,10 +140,16 @@ class Person:
         box.do("systemctl", "daemon-reload")
         box.do("systemctl", "start", name)
 
-    def do(self, *command: str) -> str:
-        """Run a command as this person."""
+    def call(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command as this person and return how it ended."""
         become = ["setpriv", f"--reuid={self.name}", f"--regid={self.name}", "--init-groups", "--inh-caps=-all"]
-        return self.box.do(*become, "env", "-C", str(self.home), *command, **self._environ)
+        return self.box.call(*become, "env", "-C", str(self.home), *command, **self._environ)
+
+    def do(self, *command: str) -> str:
+        """Run a command as this person that must succeed, and return what it wrote."""
+        done = self.call(*command)
+        assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout
 
 
 def shell(name: str, command: str, *after: str, **more: Any) -> dict[str, Any]:

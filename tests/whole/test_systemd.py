@@ -29,6 +29,11 @@ def installed():
         installed.box.close()
 
 
+@pytest.fixture(scope="module")
+def ann(installed):
+    return Person(installed.box, "ann")
+
+
 @pytest.fixture
 def service(installed):
     return installed.fresh()
@@ -223,8 +228,7 @@ def drop(inbox, name):
     part.rename(inbox / name)
 
 
-def test_a_service_of_a_person_runs_as_that_person(service):
-    ann = Person(service.box, "ann")
+def test_a_service_of_a_person_runs_as_that_person(service, ann):
     said = ann.do(DROPMILL, "service", "install", "--user")
     for line in said.partition("Next:\n")[2].splitlines():
         if "enable-linger" not in line:  # there is no logind in a box
@@ -236,6 +240,27 @@ def test_a_service_of_a_person_runs_as_that_person(service):
     assert (result["state"], "ann" in json.dumps(result["tasks"][0]["output"])) == ("COMPLETED", True)
     ann.do("systemctl", "--user", "disable", "--now", "dropmill")
     assert "Removed" in ann.do(DROPMILL, "service", "uninstall", "--user")
+
+
+def test_nobody_but_root_installs_a_service_of_the_machine(service, ann):
+    service.box.path(CONFIG).write_text('[executor]\ngrace = "3s"\n')  # what is installed is out of date
+    refused = ann.call(DROPMILL, "service", "install")
+    assert (refused.returncode, "run it as root" in refused.stderr) == (2, True)
+
+
+def test_people_of_the_group_can_drop_where_the_readme_says_so(service, ann):
+    inbox = STATE / "inbox"
+    wait_for_file(service.box.path(inbox))
+    document = json.dumps({"tasks": [{"id": "a", "type": "print", "message": "hi"}]})
+    drop = f"umask 022; echo '{document}' > {inbox}/of-ann.json"
+    assert ann.call("sh", "-c", drop).returncode != 0
+    service.box.do("usermod", "--append", "--groups", "dropmill", "ann")
+    service.box.do("chmod", "2770", str(inbox))
+    try:
+        ann.do("sh", "-c", drop)
+        wait_for_file(service.box.path(inbox / "done" / "of-ann.json"))
+    finally:
+        service.box.do("gpasswd", "--delete", "ann", "dropmill")
 
 
 def test_a_dropped_file_comes_back_with_its_result_from_inside_the_walls(service):
