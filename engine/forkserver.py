@@ -233,7 +233,7 @@ class ForkServer:
                 continue
             child.rounds += 1
             process = tree.look(child.pid)
-            is_still = process is None or process.is_stopped
+            is_still = process is None or process.is_still
             if not tree.strike(child.pid) and (is_still or child.rounds > _STOP_ROUNDS):
                 os.kill(child.pid, signal.SIGKILL)
 

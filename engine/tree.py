@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.clock import ticks
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,7 +24,8 @@ _READ_BYTES = 1 << 16
 # Gone meanwhile, or not for our eyes. Anything else (no descriptors left) is raised: it must not pass for "nothing".
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _DEAD = frozenset("ZXx")
-_STOPPED = frozenset("Tt")
+# One that sleeps in the kernel (D), perhaps until a stopped child goes on, stops before its next instruction once told.
+_STILL = frozenset("TtD") | _DEAD
 
 
 class Process(NamedTuple):
@@ -39,9 +42,9 @@ class Process(NamedTuple):
         return self.state in _DEAD
 
     @property
-    def is_stopped(self) -> bool:
-        """Tell whether it can do nothing until it is continued, dead ones included."""
-        return self.state in _STOPPED or self.is_dead
+    def is_still(self) -> bool:
+        """Tell whether it can do nothing any more, given that it was sent SIGSTOP before; dead ones included."""
+        return self.state in _STILL
 
 
 def become_subreaper() -> None:
@@ -181,19 +184,21 @@ def marked(mark: str) -> list[Process]:
 
 
 def end_marked(mark: str, patience: float) -> list[Process]:
-    """Kill every marked process with all below it; return what is still alive after about `patience` seconds."""
-    rounds = max(2, int(patience / _PAUSE_SECONDS))
-    for number in range(rounds):
-        left = marked(mark)
-        if not left:
-            return []
+    """Kill every marked process with all below it; return what is still alive after `patience` seconds."""
+    until = ticks() + patience
+    is_first = True
+    while left := marked(mark):
         # All are stopped before one is killed: who runs may fork, and who is killed sets free what is below it.
         frozen = _freeze(left)
-        if all(process.is_stopped for process in frozen) or number > rounds // 2:
+        is_late = ticks() >= until
+        if is_late or (not is_first and all(process.is_still for process in frozen)):
             for process in reversed(frozen):
                 kill(process)
+        if is_late:
+            return marked(mark)
+        is_first = False
         _pause()
-    return marked(mark)
+    return []
 
 
 def _freeze(roots: Iterable[Process]) -> list[Process]:
@@ -205,8 +210,7 @@ def _freeze(roots: Iterable[Process]) -> list[Process]:
             found[now.pid] = now
             found |= {process.pid: process for process in below(now.pid)}
     for process in found.values():
-        if not process.is_stopped:
-            kill(process, signal.SIGSTOP)
+        kill(process, signal.SIGSTOP)
     return list(found.values())
 
 

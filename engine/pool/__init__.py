@@ -27,6 +27,7 @@ from engine.pool.crew import EXIT_SECONDS, Crew, Death
 from engine.pool.feed import Feed
 from engine.pool.generation import STATE_MARK
 from engine.pool.lane import NEVER, Flight, Lane
+from engine.pool.views import Counters, WorkerView, view
 from engine.pool.warden import Warden
 from engine.registry import Registry
 from engine.reports import Doom, from_death, from_done, from_doom
@@ -39,28 +40,6 @@ _RELOAD_SECONDS = 3.0
 # How long a fork server may take to carry out a hard end before it is given up itself.
 _LAST_SECONDS = 10.0
 _JSON = msgspec.json.Encoder()
-
-
-class WorkerView(msgspec.Struct, frozen=True):
-    """Show one worker: what it runs (run, task, attempt), and since when in monotonic seconds."""
-
-    number: int
-    pid: int | None
-    state: str
-    attempts: tuple[tuple[str, str, int], ...]
-    since: float | None
-
-
-class Counters(msgspec.Struct):
-    """Count what has happened since the pool began."""
-
-    dispatched: int = 0
-    reported: int = 0
-    recalls: int = 0
-    timed_out: int = 0
-    killed: int = 0
-    workers_lost: int = 0
-    workers_recycled: int = 0
 
 
 class Pool:
@@ -215,7 +194,7 @@ class Pool:
     @property
     def workers(self) -> list[WorkerView]:
         """Show every worker."""
-        return [_view(lane) for lane in self._crew]
+        return [view(lane) for lane in self._crew]
 
     @property
     def counters(self) -> Counters:
@@ -409,14 +388,3 @@ def end_leftovers(state: str, patience: float) -> list[Process]:
     Returns what is still alive after `patience` seconds, for the person who has to look at it.
     """
     return end_marked(f"{STATE_MARK}={state}", patience)
-
-
-def _view(lane: Lane) -> WorkerView:
-    if not lane.is_ready:
-        state = "starting"
-    elif lane.is_closed and not lane.is_fresh:
-        state = "ending"
-    else:
-        state = "busy" if lane.line else "idle"
-    since = None if lane.since == NEVER else lane.since
-    return WorkerView(lane.number, lane.pid, state, tuple(flight.key for flight in lane.line), since)

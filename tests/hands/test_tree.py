@@ -100,14 +100,14 @@ def test_children_are_found_without_the_kernels_list_of_them(family, monkeypatch
 
 def test_a_strike_kills_what_is_below_and_nothing_else(family):
     os.kill(family.pid, signal.SIGSTOP)
-    wait_for(lambda: seen(family.pid).is_stopped, "the shell to stop")
+    wait_for(lambda: seen(family.pid).is_still, "the shell to stop")
     below = tree.below(family.pid)
 
     assert tree.strike(family.pid) == 4
 
     wait_for(lambda: not tree.strike(family.pid), "the end of the family")
     assert all(is_gone(process.pid) for process in below)
-    assert seen(family.pid).is_stopped
+    assert seen(family.pid).is_still
 
 
 def test_a_number_that_was_given_to_another_process_since_is_not_signalled():
@@ -183,6 +183,18 @@ def test_marked_processes_are_found_and_ended_with_what_scrubbed_its_environment
     for process in family:
         now = tree.look(process.pid)
         assert now is None or now.is_dead or now.started != process.started
+
+
+def test_a_process_that_waits_in_the_kernel_for_its_stopped_child_is_ended(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # The child opens the pipe before it becomes a program; until then its parent sleeps where no signal wakes it.
+    program = "import os, sys; os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(0, 0, sys.argv[1], 0, 0)])"
+    mark = f"mark-{os.getpid()}"
+    with subprocess.Popen([sys.executable, "-c", program, str(fifo)], env={"DROPMILL_TEST_TREE": mark}) as parent:
+        wait_for(lambda: seen(parent.pid).state == "D", "the parent to sleep in the kernel")
+
+        assert tree.end_marked(f"DROPMILL_TEST_TREE={mark}", 3600.0) == []
 
 
 def test_a_mark_is_matched_as_a_whole():
