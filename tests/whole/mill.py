@@ -80,6 +80,8 @@ class Mill:
 
     def launch(self, **environ: str) -> subprocess.Popen[bytes]:
         """Start a daemon and do not wait for it; what it prints goes to the file `said`."""
+        if self._notices is not None:
+            self._notices.close()
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         address = f"\0mill-{uuid.uuid4().hex}"
         self._notices.bind(address)
