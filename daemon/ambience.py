@@ -31,7 +31,7 @@ def gather(config: Config, environ: Mapping[str, str]) -> Ambience:
     """
     problems: list[Problem] = []
     secrets: dict[str, str] = {}
-    for name, (path, is_ours) in _secret_files(config, environ).items():
+    for name, (path, is_ours) in _secret_files(config, environ, problems).items():
         try:
             secrets[name] = _read(path, check_mode=is_ours)
         except (OSError, ValueError) as error:
@@ -49,21 +49,25 @@ def gather(config: Config, environ: Mapping[str, str]) -> Ambience:
     return Ambience({name: environ[name] for name in names if name in environ}, secrets)
 
 
-def _secret_files(config: Config, environ: Mapping[str, str]) -> dict[str, tuple[Path, bool]]:
+def _secret_files(config: Config, environ: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[Path, bool]]:
     """Return the file of each secret, and whether its mode is ours to check (systemd guards its own)."""
     found: dict[str, tuple[Path, bool]] = {}
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
-        found |= {path.name: (path, False) for path in _files(Path(credentials))}
+        found |= {path.name: (path, False) for path in _files(Path(credentials), "credentials", problems)}
     if config.secrets.folder is not None:
-        found |= {path.name: (path, True) for path in _files(config.secrets.folder)}
+        found |= {path.name: (path, True) for path in _files(config.secrets.folder, "secrets.folder", problems)}
     return found | {name: (path, True) for name, path in config.secrets.files.items()}
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+def _files(folder: Path, pointer: str, problems: list[Problem]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        message = f"the folder of secrets {folder} cannot be read: {error.strerror}"
+        hint = "make it, and let the user that runs dropmill read it"
+        problems.append(Problem(code="secret", message=message, pointer=pointer, hint=hint))
         return []
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def _read(path: Path, *, check_mode: bool) -> str:
