@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import documents
+from bench import daemon, documents
 from bench.baseline import Bare
 from bench.graphs import Graph, chain, fan, layers, loose
 from bench.ours import Engine
@@ -22,6 +22,8 @@ WORKLOADS: dict[str, tuple[str, Callable[[], list[Graph]], str, int]] = {
     "W4": ("500 x 20 ms, 16 workers", lambda: [loose(500)], "nap", 16),
     "W5": ("200 runs of 3", lambda: [chain(3) for _ in range(200)], "noop", 2),
 }
+
+WHOLE: dict[str, Callable[[], dict[str, object]]] = {"documents": documents.measure, "daemon": daemon.measure}
 
 
 def workload(name: str, rounds: int) -> dict[str, object]:
@@ -51,15 +53,15 @@ def workload(name: str, rounds: int) -> dict[str, object]:
 def main() -> int:
     """Parse what to run, run it, print and write."""
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("names", nargs="*", help=f"some of {' '.join([*WORKLOADS, 'documents'])}; default: all")
+    parser.add_argument("names", nargs="*", help=f"some of {' '.join([*WORKLOADS, *WHOLE])}; default: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results.json")
     asked = parser.parse_args()
-    names = asked.names or [*WORKLOADS, "documents"]
+    names = asked.names or [*WORKLOADS, *WHOLE]
     results: dict[str, object] = {"python": platform.python_version(), "cores": os.cpu_count()}
     print(f"{'':4} {'workload':26} {'ours':>10} {'bare pool':>10} {'ratio':>7}   (microseconds a task; medians)")
     for name in names:
-        if name == "documents":
+        if name in WHOLE:
             continue
         row = workload(name, asked.rounds)
         results[name] = row
@@ -67,8 +69,9 @@ def main() -> int:
             f"{name:4} {row['title']:26} {row['ours_us_per_task']:>10} {row['bare_us_per_task']:>10} {row['ratio']:>7}",
             flush=True,
         )
-    if "documents" in names:
-        results["documents"] = documents.measure()
+    for name, measure in WHOLE.items():
+        if name in names:
+            results[name] = measure()
     asked.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0
 

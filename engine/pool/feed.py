@@ -14,9 +14,10 @@ from engine.pool.lane import Flight, Lane
 from engine.pool.warden import OVERRUN_SECONDS, Warden
 
 # A worker gets more while what it holds takes less than this by estimate: enough to bridge the time until the pool
-# looks again, too little to wait for.
+# looks again, too little to wait for. The line is as long as that allows: what is in flight is what one commit carries,
+# and the slower the disk, the more it must carry.
 _ROOM_SECONDS = 0.004
-_MOST_IN_LINE = 32
+_MOST_IN_LINE = 128
 _UNKNOWN_SECONDS = 0.010
 _NEWEST_WEIGHT = 0.25
 
