@@ -59,6 +59,15 @@ def tasks(context: click.Context, _parameter: click.Parameter, incomplete: str) 
     return _offered(context, incomplete, ids)
 
 
+def schedules(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the names of schedules."""
+
+    def names(config: "Config") -> Mapping[str, str]:
+        return {schedule.name: schedule.workflow for schedule in config.schedules}
+
+    return _offered(context, incomplete, names)
+
+
 def task_types(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the task types there are."""
 

@@ -54,7 +54,7 @@ def of(call: Invocation, document: "Document", wishes: dict[str, Any], run_at: f
     from daemon.intake import Origin
     from engine import params
 
-    pairs, given = _pairs(wishes.pop("pairs")), _read_params(call, document, wishes.pop("params_file"))
+    pairs, given = pairs_of(wishes.pop("pairs")), _read_params(call, document, wishes.pop("params_file"))
     priority, key = wishes.pop("priority"), wishes.pop("idempotency_key")
     trigger = {"type": "cli", "user": getpass.getuser(), "file": document.shown}
 
@@ -65,7 +65,8 @@ def of(call: Invocation, document: "Document", wishes: dict[str, Any], run_at: f
     return make
 
 
-def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
+def pairs_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """Read NAME=VALUE texts; raises BadParameter for anything else."""
     pairs = {}
     for text in texts:
         name, sign, value = text.partition("=")

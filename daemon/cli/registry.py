@@ -33,6 +33,13 @@ ENTRIES: dict[str, Entry] = {
         "Watch over", "Let tasks start again after `pause`; without a daemon, the next one does not start paused."
     ),
     "drain": Entry("Watch over", "Let the daemon take nothing new, finish the runs that live, and stop."),
+    "doctor": Entry(
+        "Watch over", "Look at everything that could be in the way of a daemon, and say what to do about it."
+    ),
+    "inbox": Entry("Watch over", "See what lies in the inbox folders, and drop a filed document once more."),
+    "schedules": Entry("Schedule", "List the schedules: when each is due, what became of it last, and why one is not."),
+    "schedule": Entry("Schedule", "Add, remove, pause and resume schedules."),
+    "calendar": Entry("Schedule", "Show when a schedule expression is due next."),
     "validate": Entry("Prepare", "Check workflow documents and show every problem where it stands."),
     "plan": Entry("Prepare", "Show in which order the tasks of a workflow would run."),
     "plugins": Entry("Prepare", "List the task types there are, or describe one."),
@@ -40,8 +47,11 @@ ENTRIES: dict[str, Entry] = {
     "runs": Entry("Look back", "List runs, the newest first."),
     "show": Entry("Look back", "Show one run: its tasks, their outcome and what came of them."),
     "logs": Entry("Look back", "Show what a run, or one task of it, has said."),
+    "init": Entry("Set up", "Make what is missing: the settings, the inbox, and a folder of workflows with examples."),
     "config": Entry("Set up", "Check, show and describe the configuration."),
     "service": Entry("Set up", "Let systemd start, watch and restart the daemon."),
+    "prune": Entry("Set up", "Delete runs, logs and filed documents that are older than the settings keep them."),
+    "backup": Entry("Set up", "Copy the history into FILE, as it is at one moment; the daemon may go on meanwhile."),
     "completion": Entry("Set up", "Print the script that completes commands in your shell."),
 }
 

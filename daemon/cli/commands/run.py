@@ -80,7 +80,7 @@ def _run(
     from engine.states import State
 
     stage = Stage(call, config.paths.logs, as_json=as_json, is_quiet=quiet, is_kept=is_kept)
-    ended = _runner(config, document).run(origin, stage.show, stage.say)
+    ended = _runner(call, config, document).run(origin, stage.show, stage.say)
     with contextlib.suppress(ReaderGoneError):  # the run went on without its reader, and its end counts
         stage.tell(ended)
         call.out.flush()
@@ -89,13 +89,16 @@ def _run(
     return 0 if ended.run.state is State.COMPLETED else 1
 
 
-def _runner(config: "Config", document: "Document") -> "Here | There":
+def _runner(call: Invocation, config: "Config", document: "Document") -> "Here | There":
+    from daemon.cli.text import Styled
     from daemon.ownership import owner_of
 
     owner = owner_of(config.paths.state)
     if owner is not None and owner.kind == "daemon":
         from daemon.cli.relaying import There
 
+        if config is not call.config:
+            call.err.line(Styled("note: ", "odd"), "the daemon runs it, with the workers that it has")
         return There(config, document)
     from daemon.cli.running import Here
 
