@@ -177,10 +177,7 @@ class History:
         by_run: dict[int, list[Any]] = {}
         for row in rows:
             by_run.setdefault(row.run_pk, []).append(row)
-        return [
-            open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, [])))
-            for row in found
-        ]
+        return [open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, []))) for row in found]
 
     def outputs(self, run: str) -> dict[str, bytes]:
         """Return the output of every COMPLETED task of a run as JSON: what a run that repeats it may reuse.
