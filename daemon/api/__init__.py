@@ -57,6 +57,7 @@ class Api:
             application,
             http=Connection,
             ws="none",
+            proxy_headers=False,  # who asks is the kernel's to say
             log_config=None,
             access_log=False,
             server_header=False,

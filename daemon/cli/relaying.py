@@ -13,7 +13,7 @@ import msgspec
 from daemon.cli.calling import Daemon, of_run
 from daemon.cli.documents import Document
 from daemon.cli.running import Ended, Show
-from daemon.cli.watching.following import Died, Heard, Item, Signals, View, follow, settle
+from daemon.cli.watching.following import Died, Heard, Item, Signals, follow, settle
 from daemon.cli.watching.progress import Change, Progress
 from daemon.config import Config
 from daemon.intake import Origin, judge
@@ -22,6 +22,7 @@ from engine.clock import epoch, rfc3339
 from engine.errors import DaemonAbsentError, DaemonRefusedError, DropmillError
 from engine.model import Workflow
 from engine.plan import Plan
+from engine.states import State
 from engine.submission import Receipt
 from engine.task import Catalogue
 from engine.views import EventView
@@ -47,10 +48,13 @@ class There:
             # From here on there is a run to cancel.
             signals.into(self._heard)
             receipt = self._submit(origin)
-            progress = progress_of(plan)
-            cut = self._follow(receipt, progress, show(receipt, plan, progress))
-            signals.into(None)
-        return Ended(self._daemon.run(receipt.run), plan, progress, receipt.is_new, cut, None)
+            try:
+                return self._watch(receipt, plan, show)
+            except DaemonAbsentError:
+                say(f"the daemon is gone; run {receipt.run} is recorded, and the next daemon takes it up")
+                raise
+            finally:
+                signals.into(None)
 
     def hand_in(self, make_origin: Callable[[Workflow], Origin]) -> Receipt:
         """Hand it in and do not wait for anything. Raises what a submission raises."""
@@ -80,25 +84,33 @@ class There:
                     say(f"waiting: {owner} is starting, or about to stop")
                 pause.wait(_LOOK_SECONDS)
 
-    def _follow(self, receipt: Receipt, progress: Progress, view: View) -> int | None:
-        return follow_there(self._daemon, receipt, progress, view, self._heard) if receipt.is_new else None
+    def _watch(self, receipt: Receipt, plan: Plan, show: Show) -> Ended:
+        if not receipt.is_new:
+            # The run that answers for this one may have been made from another document.
+            plan = _plan_of(self._daemon, self._config, receipt.run)
+        return _watched(self._daemon, receipt, plan, show, self._heard)
 
 
 def wait_for(config: Config, run: str, show: Show) -> Ended:
     """Follow a run that was handed in by other means to its end."""
     daemon, heard = Daemon(config), SimpleQueue[Item]()
     with Signals() as signals:
-        view = daemon.run(run)
-        plan = judge(daemon.document(run), daemon.catalogue(), config.limits, name=view.workflow)
-        progress, receipt = progress_of(plan), Receipt(run=view.id, is_new=True, state=view.state)
+        receipt = Receipt(run=run, is_new=True, state=State.PENDING)
+        plan = _plan_of(daemon, config, run)
         signals.into(heard)
-        cut = follow_there(daemon, receipt, progress, show(receipt, plan, progress), heard)
+        ended = _watched(daemon, receipt, plan, show, heard)
         signals.into(None)
-    return Ended(daemon.run(run), plan, progress, receipt.is_new, cut, None)
+    return ended
 
 
-def follow_there(daemon: Daemon, receipt: Receipt, progress: Progress, view: View, heard: Heard) -> int | None:
-    """Follow a run of the daemon to its end; return the number of the second signal if one cut it short."""
+def _plan_of(daemon: Daemon, config: Config, run: str) -> Plan:
+    return judge(daemon.document(run), daemon.catalogue(), config.limits, name=daemon.run(run).workflow)
+
+
+def _watched(daemon: Daemon, receipt: Receipt, plan: Plan, show: Show, heard: Heard) -> Ended:
+    """Follow a run of the daemon to its end, or to the second signal."""
+    progress = Progress((task.id, task.type) for task in plan.workflow.tasks)
+    view = show(receipt, plan, progress)
     over = threading.Event()
     thread = threading.Thread(target=_listen, args=(daemon, receipt.run, heard, over), name="events", daemon=True)
     thread.start()
@@ -110,16 +122,12 @@ def follow_there(daemon: Daemon, receipt: Receipt, progress: Progress, view: Vie
             view.note(str(error))
 
     try:
-        return follow(heard, progress, view, cancel, again=_AGAIN)
+        cut = follow(heard, progress, view, cancel, again=_AGAIN)
     finally:
         over.set()
         thread.join()
         settle(heard, progress)
-
-
-def progress_of(plan: Plan) -> Progress:
-    """Return what is known of a run of this plan before it begins."""
-    return Progress((task.id, task.type) for task in plan.workflow.tasks)
+    return Ended(daemon.run(receipt.run), plan, progress, receipt.is_new, cut, None)
 
 
 def request(document: bytes, origin: Origin) -> bytes:

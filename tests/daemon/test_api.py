@@ -32,6 +32,17 @@ def test_a_document_becomes_a_run_that_can_be_read_back(house):
     assert house.get(f"/api/v1/runs/{run['id']}/events?after={last}") == []
 
 
+def test_no_header_makes_one_user_another(house):
+    client = house.connect()
+    client.sendall(
+        b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: somebody\r\nX-Dropmill-User: somebody\r\n"
+        b'Content-Length: 20\r\nConnection: close\r\n\r\n{"workflow":"hello"}'
+    )
+    answer = b"".join(iter(lambda: client.recv(65536), b""))
+    client.close()
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["trigger"]["user"] == getpass.getuser()
+
+
 def test_a_request_names_a_workflow_and_its_parameters(house):
     run = house.submit({"workflow": "greet", "params": {"who": "world"}})
     assert house.ended(run["id"])["tasks"][0]["output"] == "hello world"

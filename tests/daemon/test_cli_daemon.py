@@ -140,6 +140,39 @@ def test_an_interrupted_run_is_cancelled_at_the_daemon(place, call):
     process.stdout.close()
 
 
+def test_a_run_whose_key_has_a_live_run_waits_for_that(place, call):
+    first = call("submit", "slow", "--idempotency-key", "k2", "--json").json["id"]
+    process = subprocess.Popen(
+        [*PROGRAM, "--config", str(place.file), "run", "slow", "--idempotency-key", "k2"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert first.encode() in process.stdout.readline()
+    call("cancel", first)
+    rest = process.stdout.read().decode()
+    process.stdout.close()
+    assert (process.wait(20), "earlier run" in rest, "nobody runs it" in rest) == (1, True, False)
+
+
+def test_a_run_outlives_the_daemon_it_was_handed_to(tmp_path):
+    place = Place(tmp_path).begin()
+    process = subprocess.Popen(
+        [*PROGRAM, "--config", str(place.file), "run", "slow"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert b"begins" in process.stdout.readline()
+        assert place.process is not None
+        place.process.kill()
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 3, (out, err)
+        assert b"the next daemon takes it up" in out
+        assert b"no daemon answers" in err
+    finally:
+        place.end()
+
+
 def test_a_retry_begins_where_it_failed(call, written, tmp_path):
     flag = tmp_path / "flag"
     tasks = [*HELLO["tasks"], {"id": "b", "type": "shell", "argv": ["test", "-e", str(flag)], "depends_on": ["a"]}]
