@@ -225,17 +225,22 @@ class Service:
 
     def _stop(self, config: Config, assembly: Assembly, signals: Signals) -> None:
         """Close the sources, give what runs its grace, then end it; a second signal takes the grace away."""
-        self._notifier.stopping(f"stopping: what runs gets {config.executor.grace:g} s")
-        self._notifier.extend(config.executor.grace + _START_SECONDS)
-        for part in reversed(self._parts.values()):
-            part.stop()
         grace = 0.0 if self._failure is not None else config.executor.grace
-        asked = signals.stops
-        end = threading.Thread(target=assembly.stop, args=(grace,), name="stop")
+        # The sources take a moment to close, in which nothing more must start.
+        assembly.executor.hold("the daemon is stopping")
+        self._notifier.stopping(f"stopping: what runs gets {grace:g} s")
+        self._notifier.extend(grace + _START_SECONDS)
+
+        def close() -> None:
+            for part in reversed(self._parts.values()):
+                part.stop()
+            assembly.stop(grace)
+
+        end = threading.Thread(target=close, name="stop")
         end.start()
         while end.is_alive():
             signals.wait(_STOP_LOOK_SECONDS)
-            if signals.stops > max(asked, 1):
+            if signals.stops > 1:
                 assembly.executor.stop(0.0)
             end.join(0)
 

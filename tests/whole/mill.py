@@ -26,7 +26,7 @@ from tests.whole import ledgers
 from tests.whole.ledgers import Entry
 
 READY_SECONDS = 30.0
-_PROGRAM = (sys.executable, "-c", "from daemon.cli import main; main()")
+_PROGRAM = (sys.executable, "-c", "import sys; from daemon.cli import main; sys.exit(main())")
 _SETTINGS = f"""
 [paths]
 plugins = ["{ledgers.PLUGINS}"]

@@ -1,13 +1,194 @@
 """The daemon as a process of its own: what it promises while nothing and while everything goes wrong around it."""
 
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine import tree
+from tests.plugins.servers import serving
+from tests.rules.source import ROOT
+from tests.waiting import wait_for, wait_for_file
 from tests.whole import checker
-from tests.whole.mill import Mill
+from tests.whole.mill import Mill, names_in
+
+LONG_GRACE = '[executor]\nworkers = 2\ngrace = "60s"\n'
 
 
-def test_a_daemon_gets_ready_runs_what_it_is_given_and_leaves_no_process_behind(mill: Mill):
+def attempts(mill: Mill, run: str, task: str):
+    """Return (number, state, reason) of every attempt."""
+    query = (
+        "SELECT a.number, a.state, a.reason FROM attempts a JOIN runs r ON r.pk = a.run_pk "
+        "WHERE r.id = ? AND a.task = ? ORDER BY a.number"
+    )
+    return mill.rows(query, run, task)
+
+
+def test_a_daemon_gets_ready_runs_what_it_is_given_and_leaves_no_process_behind(mill):
     mill.start()
     view = mill.wait_for_end(mill.submit(mill.chain(3)))
+    mill.drop("chain.json", mill.chain(3))
+    wait_for_file(mill.inbox / "done" / "chain.json")
+    mill.wait_for_quiet()
     assert view["state"] == "COMPLETED"
     checker.check(mill)
     assert mill.stop() == 0
+    assert mill.processes() == []
+
+
+def test_a_result_file_holds_what_show_prints(mill):
+    mill.start()
+    mill.drop("chain.json", mill.chain(2))
+    result = json.loads(wait_for_file(mill.inbox / "done" / "chain.json.result.json").read_bytes())
+    shown = mill.call("show", "--json", result["id"])
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout) == result == mill.run(result["id"])
+
+
+def test_every_example_dropped_into_a_fresh_copy_ends_in_done(mill):
+    shutil.rmtree(mill.config.parent)
+    shutil.copytree(ROOT / "etc", mill.config.parent)
+    mill.start(DROPMILL__API__ENABLED="false", DROPMILL__EXECUTOR__WORKERS="3")
+    examples = sorted((ROOT / "etc" / "examples").glob("*.json"))
+    with serving() as web:
+        for path in examples:
+            document = json.loads(path.read_bytes())
+            if path.stem == "http":  # its usual port may be in use, also by another test
+                document["params"]["url"]["default"] = web.url('/json/[{"city":"Rome","total":99.5}]', "localhost")
+            mill.drop(path.name, document)
+        mill.wait_for_quiet()
+    assert names_in(mill.inbox / "done") == {
+        name for path in examples for name in (path.name, f"{path.name}.result.json")
+    }
+    checker.check(mill)
+
+
+def test_a_second_daemon_on_the_state_folder_ends_with_66_and_says_who_has_it(mill):
+    mill.start()
+    before = mill.pid
+    second = mill.call("serve")
+    assert second.returncode == 66
+    assert str(before) in second.stderr
+    assert mill.wait_for_end(mill.submit(mill.chain(2)))["state"] == "COMPLETED"
+    assert mill.pid == before
+
+
+def test_what_runs_gets_the_grace_of_a_stop_then_is_cut_off_and_runs_again_in_the_next_life(mill):
+    gate = mill.folder / "gate"
+    mill.start()
+    run = mill.submit(mill.chain(2, until=str(gate)))
+    mill.drop("long.json", mill.chain(2, until=str(gate)))
+    wait_for(lambda: len(mill.ledger()) == 2, "both first tasks")
+    assert mill.stop() == 0
+    assert mill.processes() == []
+    assert attempts(mill, run, "t0") == [(1, "FAILED", "daemon_stopped")]
+    assert mill.rows("SELECT state FROM runs") == [("RUNNING",), ("RUNNING",)]
+    gate.touch()
+    mill.start()
+    assert mill.wait_for_end(run)["state"] == "COMPLETED"
+    mill.wait_for_quiet()
+    assert [state for _, state, _ in attempts(mill, run, "t0")] == ["FAILED", "COMPLETED"]
+    checker.check(mill)
+
+
+@pytest.mark.parametrize("mill", [LONG_GRACE], indirect=True)
+def test_what_ends_within_the_grace_is_recorded_and_nothing_more_is_started(mill):
+    gate = mill.folder / "gate"
+    mill.start()
+    run = mill.submit(mill.chain(2, until=str(gate)))
+    mill.wait_for_begin("t0")
+    os.kill(mill.pid, signal.SIGTERM)
+    wait_for(lambda: any(b"STOPPING=1" in notice for notice in mill.notices()), "the begin of the stop")
+    gate.touch()
+    assert mill.ended() == 0
+    assert attempts(mill, run, "t0") == [(1, "COMPLETED", None)]
+    assert attempts(mill, run, "t1") == []
+
+
+@pytest.mark.parametrize("mill", [LONG_GRACE], indirect=True)
+@pytest.mark.parametrize("is_apart", [True, False], ids=["apart", "at once"])
+def test_a_second_stop_takes_the_grace_away(mill, is_apart):
+    mill.start()
+    run = mill.submit(mill.chain(1, until=str(mill.folder / "gate")))
+    mill.wait_for_begin("t0")
+    os.kill(mill.pid, signal.SIGTERM)
+    if is_apart:
+        wait_for(lambda: any(b"STOPPING=1" in notice for notice in mill.notices()), "the begin of the stop")
+    os.kill(mill.pid, signal.SIGINT)  # another number: two of the same may reach a busy process as one
+    assert mill.ended(20) == 0
+    assert attempts(mill, run, "t0") == [(1, "FAILED", "daemon_stopped")]
+    assert mill.processes() == []
+
+
+def servers(mill: Mill) -> list[tree.Process]:
+    return [
+        process for process in mill.processes() if Path(f"/proc/{process.pid}/comm").read_text() == "dropmill-server\n"
+    ]
+
+
+def test_a_fork_server_that_is_killed_is_replaced_and_what_ran_is_tried_again(mill):
+    gate = mill.folder / "gate"
+    document = mill.chain(2, until=str(gate))
+    document["defaults"] = {"retry": {"max_retries": 5, "delay": 0.01}}
+    mill.start()
+    run = mill.submit(document)
+    mill.wait_for_begin("t0")
+    [server] = servers(mill)
+    tree.kill(server)
+    wait_for(lambda: attempts(mill, run, "t0")[0][1] != "RUNNING", "the end of the attempt")
+    gate.touch()
+    assert mill.wait_for_end(run)["state"] == "COMPLETED"
+    [(_, state, reason), *_] = attempts(mill, run, "t0")
+    assert (state, reason) == ("FAILED", "worker_lost")
+    assert len(servers(mill)) == 1
+    checker.check(mill)
+
+
+def test_a_daemon_that_was_frozen_goes_on_and_what_came_meanwhile_is_done_once(mill):
+    mill.start()
+    run = mill.submit(mill.chain(3, seconds=0.05))
+    mill.wait_for_begin("t0")
+    os.kill(mill.pid, signal.SIGSTOP)
+    wait_for(lambda: tree.look(mill.pid).state == "T", "the daemon to freeze")
+    for number in range(5):
+        mill.drop(f"chain-{number}.json", mill.chain(1))
+    os.kill(mill.pid, signal.SIGCONT)
+    assert mill.wait_for_end(run)["state"] == "COMPLETED"
+    wait_for(lambda: len(names_in(mill.inbox / "done")) == 10, "all files in done/")
+    mill.wait_for_quiet()
+    checker.check(mill)
+
+
+def test_a_daemon_that_is_killed_leaves_nothing_running_once_the_next_is_ready(mill):
+    mill.start()
+    script = "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo grown; sleep 1000"
+    shell = {"id": "grow", "type": "shell", "argv": ["sh", "-c", script], "retry": {"max_retries": 0}}
+    run = mill.submit({"tasks": [shell]})
+    sleeping = f"DROPMILL_RUN_ID={run}"
+    wait_for(lambda: len(tree.marked(sleeping)) >= 4, "the whole tree")
+    old = {process.pid for process in tree.marked(sleeping)}
+    mill.kill()
+    mill.start()
+    assert not old & {process.pid for process in tree.everyone() if not process.is_dead}
+    status, _ = mill.ask("POST", f"/api/v1/runs/{run}/cancel", {})
+    assert status < 300
+    assert mill.wait_for_end(run)["state"] == "CANCELLED"
+    wait_for(lambda: not tree.marked(sleeping), "the end of the tree")
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 500, None], ids=["other bytes", "all but its first page"])
+def test_a_damaged_database_is_not_touched_and_the_status_is_65(mill, damage):
+    mill.start()
+    mill.wait_for_end(mill.submit(mill.chain(2)))
+    assert mill.stop() == 0
+    file = mill.state / "state.db"
+    data = file.read_bytes()
+    broken = damage or data[:4096] + b"\x5a" * (len(data) - 4096)
+    file.write_bytes(broken)
+    assert mill.launch().wait(30) == 65, mill.words()
+    assert "state.db" in mill.words()
+    assert file.read_bytes() == broken
     assert mill.processes() == []
