@@ -4,6 +4,7 @@ Signals and the death of a part are flags that the loop here acts on. What a par
 """
 
 import contextlib
+import errno
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,10 @@ from daemon.recovery import Recovery
 from daemon.signals import Signals
 from daemon.troubles import Troubles, shortages
 from engine.clock import ticks
-from engine.errors import ConfigInvalidError, DropmillError
+from engine.errors import ConfigInvalidError, DropmillError, StoreLostError
 from engine.facts import Begin, Finish, Order
 
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _LOOK_SECONDS = 2.0
 _PULSE_SECONDS = 30.0
 _STOP_LOOK_SECONDS = 0.05
@@ -76,6 +78,9 @@ class Service:
             self._serve(config, signals)
         except DropmillError as error:
             self._failure = self._failure or error
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
         finally:
             signals.restore()
             self._say_last_words()
@@ -103,13 +108,22 @@ class Service:
 
         assembly = Assembly(config, kind="daemon", listeners=[self._listen], on_death=note_death)
         try:
-            self._start(config, assembly)
+            self._start_on_disk(config, assembly)
             self._notifier.ready(self._status(assembly))
             logger.info("ready: {}", self._status(assembly))
             self._banner(config)
             self._wait(config, assembly, signals)
         finally:
             self._stop(config, assembly, signals)
+
+    def _start_on_disk(self, config: Config, assembly: Assembly) -> None:
+        """Start, and say of a disk that is full or broken what is said of it later on."""
+        try:
+            self._start(config, assembly)
+        except OSError as error:
+            if error.errno not in _DISK_TROUBLE:
+                raise
+            raise StoreLostError(f"{error.filename or config.paths.state}: {error.strerror}") from error
 
     def _start(self, config: Config, assembly: Assembly) -> None:
         """Recover before anything new is accepted, and be ready only when all of it is done."""
