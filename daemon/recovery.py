@@ -11,6 +11,7 @@ import msgspec
 
 from daemon.ambience import Ambience
 from daemon.intake import judge
+from engine import strictjson
 from engine.errors import DocumentInvalidError
 from engine.executor import Executor, scope
 from engine.limits import Limits
@@ -23,8 +24,13 @@ from engine.task import Catalogue, TaskType
 from engine.values import Values
 from engine.views import OpenRun, OpenTask
 
-# What was accepted once is not refused because a limit was lowered since.
-_BOUNDLESS = Limits(document_bytes=1 << 60, document_depth=1 << 10, document_tasks=1 << 60, expression_chars=1 << 30)
+# What was accepted once is not refused because a limit was lowered since; what limits the run itself stays in force.
+_BOUNDLESS = {
+    "document_bytes": 1 << 60,
+    "document_depth": 1 << 10,
+    "document_tasks": 1 << 60,
+    "expression_chars": 1 << 30,
+}
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -50,6 +56,7 @@ class Recovery:
         """Compose it; `progress` hears how many of how many runs are done."""
         self._executor, self._values, self._limits, self._ambience = executor, values, limits, ambience
         self._progress = progress
+        self._accepting = msgspec.structs.replace(limits, **_BOUNDLESS)
         self._plans: dict[tuple[bytes, str], Plan] = {}
 
     def take_up(self, open_runs: Sequence[OpenRun]) -> Report:
@@ -92,16 +99,19 @@ class Recovery:
     def _plan(self, record: OpenRun) -> Plan:
         key = (record.document, record.workflow)
         if key not in self._plans:
-            self._plans[key] = judge(record.document, _permissive(record.document), _BOUNDLESS, name=record.workflow)
+            catalogue = _permissive(record.document, self._accepting)
+            self._plans[key] = judge(record.document, catalogue, self._accepting, name=record.workflow)
         return self._plans[key]
 
 
-def _permissive(document: bytes) -> Catalogue:
+def _permissive(document: bytes, limits: Limits) -> Catalogue:
     """Know every task type the document names: it was judged when it came in, and plugins may have changed since.
 
     A type whose plugin is gone, or asks for other fields now, fails its attempt with that reason instead.
     """
-    tasks = msgspec.json.decode(document).get("tasks", ())
+    # Read as it was when it was accepted: no other reader takes all of it (a byte-order mark, for one).
+    value, _ = strictjson.parse(document, limits)
+    tasks = value["tasks"] if isinstance(value, dict) else ()
     return Catalogue({task["type"]: TaskType(type=task["type"]) for task in tasks})
 
 
