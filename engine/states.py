@@ -142,7 +142,7 @@ MEANING: dict[Reason, str] = {
     Reason.USER: "a person asked for it",
     Reason.DEFERRED: "it waits for a time and holds no worker",
     Reason.TASK_FAILED: "at least one task failed",
-    Reason.CONTINUED: "it failed, and `continue_on_failure` lets the run go on",
+    Reason.CONTINUED: "a task failed, and its `continue_on_failure` let the run go on",
     Reason.REUSED: "it completed in the run that this one repeats",
     Reason.RUN_AT: "it waits for the time it was submitted for",
     Reason.OVERLAP: "an earlier run of the same schedule has not ended",

@@ -1,6 +1,6 @@
 """The settings on paper: the sample file and the reference, printed from the structs that hold the settings.
 
-Tests compare the sample with `etc/dropmill.toml` and the reference with README. Called by the command line.
+Tests compare the sample with `etc/dropmill.toml` and the reference with REFERENCE.md. Called by the command line.
 """
 
 import textwrap

@@ -78,8 +78,9 @@ def fields_table(struct: type[msgspec.Struct], skip: tuple[str, ...] = ()) -> st
     for field in msgspec.structs.fields(struct):
         if field.name in skip:
             continue
-        meta = [note for note in get_args(hints[field.name]) if isinstance(note, msgspec.Meta)]
-        rows.append(f"| `{field.name}` | {default_of(field)} | {cell(meta[0].description if meta else '')} |")
+        notes = [note for note in get_args(hints[field.name]) if isinstance(note, msgspec.Meta)]
+        meaning = next((note.description for note in notes if note.description), "")
+        rows.append(f"| `{field.name}` | {default_of(field)} | {cell(meaning)} |")
     return "\n".join(rows)
 
 

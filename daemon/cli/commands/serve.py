@@ -23,7 +23,7 @@ def command(call: Invocation, /) -> int:
     """Run the daemon: watch the inbox, keep the schedules, until it is told to stop.
 
     It stays in the foreground. SIGTERM or Ctrl-C stops it: what runs gets its grace, twice ends it at once. SIGHUP
-    reads the settings again. The exit status says how it ended; README has the table.
+    reads the settings again. The exit status says how it ended; REFERENCE.md has the table.
     """
     from daemon.service import Service
 
