@@ -78,8 +78,13 @@ def astray(source: str, error: AstrayError) -> ExpressionError:
 _FUNCTION = re.compile(r"Function '(\w+)' error: (.*)|Undefined variable or function: '(\w+)'", re.DOTALL)
 
 
-def failed(source: str, paths: Iterable[Path], scope: Scope, error: Exception) -> ExpressionError:
-    """Say what the library could not compute; what is missing is searched for along `paths`."""
+def failed(
+    source: str, paths: Iterable[Path], scope: Scope, error: Exception, *, has_secrets: bool = False
+) -> ExpressionError:
+    """Say what the library could not compute; what is missing is searched for along `paths`.
+
+    With `has_secrets` nothing of what the library says is repeated: it quotes the values it met.
+    """
     said = str(error)
     if isinstance(error, KeyError | TypeError | RuntimeError | IndexError):
         for path in paths:
@@ -87,6 +92,8 @@ def failed(source: str, paths: Iterable[Path], scope: Scope, error: Exception) -
                 select(path, scope)
             except AstrayError as missing:
                 return astray(source, missing)
+    if has_secrets and not isinstance(error, ArithmeticError | TypeError):
+        return ExpressionError("it cannot be computed, and since it uses secrets no value of it is shown", source)
     if isinstance(error, KeyError):
         return ExpressionError(f"there is no field {quoted(error.args[0])}", source, name=str(error.args[0]))
     if isinstance(error, IndexError):

@@ -180,7 +180,8 @@ def evaluate(expression: Expression, scope: Mapping[str, Any]) -> Any:
     except (KeyError, IndexError, TypeError, ArithmeticError, ValueError, RuntimeError) as error:
         # What is asked for in has(a.b) may be missing, what it is asked of may not.
         paths = [path[:-1] if path in expression.guarded else path for path in expression.paths]
-        raise complaints.failed(expression.source, paths, scope, error) from None
+        has_secrets = "secrets" in expression.roots
+        raise complaints.failed(expression.source, paths, scope, error, has_secrets=has_secrets) from None
     return _json(result, expression, 0)
 
 

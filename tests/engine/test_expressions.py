@@ -310,3 +310,28 @@ def test_any_text_is_an_expression_or_an_expression_error(text):
         evaluate(compile_text(text), SCOPE)
     except ExpressionError as error:
         assert error.problem in PROBLEMS  # noqa: PT017 -- either way is right, and this is what it says
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "duration(secrets.TOKEN)",
+        "int(secrets.TOKEN)",
+        "double(secrets.TOKEN)",
+        "timestamp(secrets.TOKEN)",
+        "params[secrets.TOKEN]",
+        "params[secrets.TOKEN + 'x']",
+        "{'a': 1}[secrets.TOKEN]",
+        "'a'.matches(secrets.TOKEN + '[')",
+        "timestamp('2020-01-01T00:00:00Z').getHours(secrets.TOKEN)",
+        "secrets.TOKEN + 1",
+        "secrets.TOKEN.part",
+        "[secrets.TOKEN].map(x, int(x))",
+    ],
+)
+def test_no_error_of_an_expression_shows_a_secret(text):
+    scope = SCOPE | {"secrets": {"TOKEN": "s3cr3tvalue"}}
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(compile_text(text), scope)
+    assert "s3cr3t" not in str(caught.value)
+    assert text in str(caught.value)
