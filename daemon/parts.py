@@ -33,7 +33,9 @@ class Part(Protocol):
 
 
 class Host(Protocol):
-    """What parts may ask of the service."""
+    """What parts may ask of the service; `phase` is starting, ready or stopping."""
+
+    phase: str
 
     def drain(self) -> None:
         """Take nothing new, finish what lives, then stop."""
@@ -79,7 +81,7 @@ def _make_janitor(_host: Host, assembly: Assembly) -> Part:
 def _make_api(host: Host, assembly: Assembly) -> Part:
     config = assembly.config
     parts, wishes = host.questions()
-    desk = Desk(assembly, parts=parts, wishes=wishes, drain=host.drain)
+    desk = Desk(assembly, parts=parts, wishes=wishes, drain=host.drain, phase=lambda: host.phase)
     mode = int(config.api.socket_mode, 8)
     return Api(desk, socket_file(config), mode=mode, limits=config.limits)
 

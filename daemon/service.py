@@ -57,6 +57,7 @@ class Service:
         self._wishes: dict[str, Mapping[str, Callable[..., Any]]] = {}
         self._failure: BaseException | None = None
         self._is_draining = False
+        self.phase = "starting"
         self._log: log.Log | None = None
         self.troubles = Troubles()
         self._shown: dict[str, Callable[[], Any]] = {"troubles": self.troubles.sentences}
@@ -146,6 +147,7 @@ class Service:
             if hasattr(part, "wishes"):
                 self._wishes[name] = part.wishes
             self._parts[name].start()
+        self.phase = "ready"
 
     def _recover(self, config: Config, assembly: Assembly) -> None:
         recovery = Recovery(
@@ -242,6 +244,7 @@ class Service:
         grace = 0.0 if self._failure is not None else config.executor.grace
         # The sources take a moment to close, in which nothing more must start.
         assembly.executor.hold("the daemon is stopping")
+        self.phase = "stopping"
         self._notifier.stopping(f"stopping: what runs gets {grace:g} s")
         self._notifier.extend(grace + _START_SECONDS)
 

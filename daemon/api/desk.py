@@ -30,6 +30,7 @@ from engine.task import Catalogue
 from engine.views import EventView, RunView
 
 LAST = "last"
+_READY = "ready"
 _ANSWER_SECONDS = 30.0
 _SHOWN = 20
 # As many running runs are looked into for what their tasks wait for.
@@ -44,7 +45,8 @@ class Desk:
     """Answer questions about the engine and pass wishes on to it.
 
     `parts` are further things to show in the status, by name: each a call that returns something JSON can hold.
-    `wishes` are what parts can be asked to do, by part and verb; `drain` begins the end of the daemon.
+    `wishes` are what parts can be asked to do, by part and verb; `drain` begins the end of the daemon, `phase` says
+    whether it is starting, ready or stopping.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Desk:
         parts: Mapping[str, Status],
         wishes: Mapping[str, Mapping[str, Wish]],
         drain: Callable[[], None],
+        phase: Callable[[], str] = lambda: _READY,
     ) -> None:
         """Stand on an assembled engine."""
+        self._phase = phase
         self._assembly, self._parts, self._wishes, self._drain = assembly, parts, wishes, drain
         self._logs = LogReader(assembly.config.paths.logs)
         self._is_draining = False
@@ -74,7 +78,7 @@ class Desk:
         is_held_up = any(counts.tasks.get(state) for state in _HELD_UP)
         held = executor.held
         return {
-            "state": "draining" if self._is_draining else "paused" if held else "ready",
+            "state": self._state(),
             "reason": held or None,
             "pid": os.getpid(),
             "runs": counts.runs,
@@ -82,8 +86,14 @@ class Desk:
             "running": running,
             "waiting": waiting,
             "held_up": list(self._held_up(running[:_LOOKED_INTO])) if is_held_up else [],
-            **{name: ask() for name, ask in self._parts.items()},
+            **{name: ask() for name, ask in list(self._parts.items())},
         }
+
+    def _state(self) -> str:
+        phase = self._phase()
+        if phase != _READY:
+            return phase
+        return "draining" if self._is_draining else "paused" if self._assembly.executor.held else _READY
 
     def part(self, name: str) -> Any:
         """Show one part of the status; raises WishUnknownError if nothing is called so."""

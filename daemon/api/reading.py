@@ -46,6 +46,14 @@ def text(wish: dict[str, Any], name: str) -> str | None:
     return value
 
 
+def short(request: Request, name: str, most: int) -> str | None:
+    """Return a text of at most so many characters from the query, None where it is not there."""
+    given = request.query_params.get(name)
+    if given is not None and len(given) > most:
+        raise BadQueryError(f"{name} must have at most {most} characters, not {len(given)}")
+    return given
+
+
 def number(request: Request, name: str, default: int, least: int, most: int) -> int:
     """Return a whole number from the query."""
     given = request.query_params.get(name)

@@ -22,6 +22,7 @@ from engine.views import EventView, RunView
 
 _MOST_ROWS = 500
 _MOST_EVENTS = 10_000
+_LONGEST_NAME, _LONGEST_FILE = 255, 4096
 _ANSWER_SECONDS = 30.0
 
 
@@ -52,8 +53,10 @@ async def status(desk: Desk, request: Request) -> Response:
 
 async def submit(desk: Desk, request: Request) -> Response:
     """Record a run: 201 for a new one, 200 for the one that had the idempotency key before."""
-    wanted = request.query_params
-    named = {"file": wanted.get("file"), "name": wanted.get("name", "")}
+    named = {
+        "file": reading.short(request, "file", _LONGEST_FILE),
+        "name": reading.short(request, "name", _LONGEST_NAME) or "",
+    }
     receipt = await _ask(desk.submit, await reading.document(request), _user(request), **named)
     view = await _ask(desk.run, receipt.run)
     return _json(view, 201 if receipt.is_new else 200)

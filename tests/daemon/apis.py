@@ -49,11 +49,13 @@ class House:
             (library / f"{document['name']}.json").write_text(json.dumps(document))
         self.assembly = Assembly(self.config, kind="daemon")
         self.heard: list[Any] = []
+        self.phase = "ready"
         self.desk = Desk(
             self.assembly,
             parts={"troubles": list, "schedules": lambda: [{"name": "nightly"}]},
             wishes={"schedules": {"pause": self._pause}},
             drain=lambda: self.heard.append("drain"),
+            phase=lambda: self.phase,
         )
         self.path = socket_file(self.config)
         self.api = Api(self.desk, self.path, mode=0o660, limits=self.config.limits)

@@ -75,6 +75,6 @@ class Place:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "serve.log").read_text()
         try:
-            return Daemon(self.config).get("/health")
+            return Daemon(self.config).get("/api/v1/status")["state"] in ("ready", "paused")
         except DaemonAbsentError:
             return None

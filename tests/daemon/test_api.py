@@ -65,6 +65,10 @@ def test_the_document_in_a_request_is_kept_byte_for_byte(house):
     assert house.assembly.history.document_of(run["id"]) == text
 
 
+def test_a_name_that_is_no_name_is_400(house):
+    assert house.ask("POST", f"/api/v1/runs?name={'x' * 256}", HELLO).json["code"] == "bad_query"
+
+
 def test_an_idempotency_key_answers_with_the_first_run(house):
     body = {"workflow": "hello", "idempotency_key": "once"}
     first, second = house.ask("POST", "/api/v1/runs", body), house.ask("POST", "/api/v1/runs", body)
@@ -150,6 +154,24 @@ def test_a_pause_lets_nothing_start_and_outlives_the_process(house):
     assert holding.read(house.config.paths.state) is None
 
 
+def test_what_runs_when_a_pause_comes_ends_and_nothing_follows(house, tmp_path):
+    flag = tmp_path / "flag"
+    wait = {"id": "a", "type": "shell", "argv": ["sh", "-c", f"until test -e {flag}; do sleep 0.02; done"]}
+    run = house.submit({"tasks": [wait, {"id": "b", "type": "print", "message": "on", "depends_on": ["a"]}]})["id"]
+
+    def states():
+        return {task["id"]: task["state"] for task in house.get(f"/api/v1/runs/{run}")["tasks"]}
+
+    wait_for(lambda: states()["a"] == "RUNNING", "its start")
+    house.ask("POST", "/api/v1/pause")
+    flag.touch()
+    wait_for(lambda: states()["a"] == "COMPLETED", "its end")
+    house.assembly.executor.catalogue().result(20)
+    assert states()["b"] == "PENDING"
+    house.ask("POST", "/api/v1/resume")
+    assert house.ended(run)["state"] == "COMPLETED"
+
+
 def test_the_status_says_what_runs_and_what_waits(house):
     later = house.submit({"workflow": "hello", "run_at": LATER})["id"]
     slow = house.submit(SLOW)["id"]
@@ -161,6 +183,13 @@ def test_the_status_says_what_runs_and_what_waits(house):
     for run in (slow, later):
         house.ask("POST", f"/api/v1/runs/{run}/cancel")
         house.ended(run)
+
+
+def test_a_daemon_that_starts_is_not_ready_yet(house):
+    house.phase = "starting"
+    assert house.get("/api/v1/status")["state"] == "starting"
+    house.phase = "ready"
+    assert house.get("/api/v1/status")["state"] == "ready"
 
 
 def test_the_status_names_tasks_that_wait_for_their_next_attempt(house):

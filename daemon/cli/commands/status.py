@@ -10,6 +10,7 @@ from daemon.cli.invocation import Invocation
 from daemon.cli.text import Piece, Styled
 
 _ABSENT = 3
+_READY = ("ready", "paused")
 _SHOWN = 10
 _NEXT_SHOWN = 3
 
@@ -21,7 +22,8 @@ _NEXT_SHOWN = 3
 def command(call: Invocation, *, as_json: bool) -> int:
     """Say whether a daemon is ready, what runs, what waits and why, what is due next, what is wrong.
 
-    The exit status is 0 when a daemon is ready on these settings, paused or not, else 3.
+    The exit status is 0 when a daemon is ready on these settings, paused or not, else 3: also while it starts, drains
+    or stops.
     """
     from daemon.cli.calling import Daemon
     from daemon.ownership import owner_of
@@ -42,7 +44,7 @@ def command(call: Invocation, *, as_json: bool) -> int:
         call.out.json(status)
     else:
         _tell(call, status)
-    return 0
+    return 0 if status["state"] in _READY else _ABSENT
 
 
 def _tell(call: Invocation, status: Mapping[str, Any]) -> None:
