@@ -29,6 +29,8 @@ from engine.task import FailedError, InterruptedByEngineError, LaterError
 MESSAGE_CHARS = 2000
 TRACE_CHARS = 100_000
 _KIB = 1024
+# Beyond it no program and no database speaks of exit codes; what cannot be written would stop the executor.
+_MOST_EXIT_CODE = 2**31 - 1
 _OURS = __file__.removesuffix("runner/__init__.py")
 
 
@@ -281,4 +283,6 @@ def _shorten(text: str, most: int) -> str:
 
 
 def _exit_code(code: object) -> int | None:
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
+    if not isinstance(code, int) or isinstance(code, bool) or abs(code) > _MOST_EXIT_CODE:
+        return None
+    return int(code)

@@ -225,6 +225,12 @@ def test_an_exit_code_given_to_sys_exit_is_kept(bench):
     assert bench(raising(SystemExit("3"))).exit_code is None
 
 
+@pytest.mark.parametrize("code", [2**31, 2**63, 2**64, -(2**31), 10**30, True])
+def test_what_is_no_exit_code_is_not_recorded_as_one(bench, code):
+    assert bench(raising(SystemExit(code))).exit_code is None
+    assert bench(lambda task: fail("no", exit_code=code)).exit_code is None
+
+
 def test_an_exception_whose_text_fails_is_still_a_report(bench, capfd):
     class ShyError(Exception):
         def __str__(self):
