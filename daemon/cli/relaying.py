@@ -156,7 +156,19 @@ def _listen(daemon: Daemon, run: str, heard: Heard, over: threading.Event) -> No
 
 
 def changes(events: Iterable[EventView]) -> Iterator[Change]:
-    """Read what events change for a watcher; those that change no state change nothing."""
-    for event in events:
-        if event.state is not None:
-            yield Change(event.task, event.state, epoch(event.at), event.attempt or 0, event.reason, event.message)
+    """Read what events change for a watcher; those that change no state change nothing.
+
+    An attempt that failed and its task that is tried again are two events and one change.
+    """
+    told = [event for event in events if event.state is not None]
+    for before, event, behind in zip([None, *told], told, [*told[1:], None], strict=False):
+        if not _is_retried(event, behind):
+            message = before.message if before is not None and _is_retried(before, event) else event.message
+            state = State(event.state or State.PENDING)
+            yield Change(event.task, state, epoch(event.at), event.attempt or 0, event.reason, message)
+
+
+def _is_retried(event: EventView, behind: EventView | None) -> bool:
+    if behind is None or event.state is not State.FAILED:
+        return False
+    return (behind.state, behind.task, behind.attempt) == (State.RETRYING, event.task, event.attempt)

@@ -92,6 +92,19 @@ def test_run_is_carried_out_by_the_daemon_and_reads_as_without_one(call, written
     assert (found["state"], found["workflow"], found["trigger"]["file"]) == ("COMPLETED", "pair", path)
 
 
+def test_a_retry_at_the_daemon_is_one_line_that_names_what_went_wrong_and_no_wrong_pause(call, written):
+    flaky = {
+        "id": "a",
+        "type": "shell",
+        "argv": ["sh", "-c", 'test "$DROPMILL_ATTEMPT" -ge 2'],
+        "retry": {"max_retries": 1, "delay": "10ms"},
+    }
+    answer = call("submit", written("flaky.json", {"tasks": [flaky]}), "--follow")
+    assert answer.status == 0
+    failures = [line.partition(" ")[2] for line in answer.out.splitlines() if " a failed" in line]
+    assert failures == ["a failed, another attempt follows: it ended with exit code 1"]
+
+
 def test_run_fails_as_without_a_daemon(call, written):
     path = written("bad.json", {"tasks": [{"id": "a", "type": "shell", "argv": ["sh", "-c", "echo no; exit 3"]}]})
     answer = call("run", path)

@@ -110,11 +110,11 @@ class Frame:
                     yield Styled(f"attempt {task.attempt}  ", "odd")
                 yield Styled(self._tail(task.id, task.attempt) if self._tail else "", "faint")
             case State.RETRYING:
-                wait = ticking((task.until or now) - now)
-                yield Styled(f"attempt {task.attempt + 1} in {wait}: ", "odd")
+                wait = "soon" if task.until is None else f"in {ticking(task.until - now)}"
+                yield Styled(f"attempt {task.attempt + 1} {wait}: ", "odd")
                 yield why(task.reason, task.message)
             case State.WAITING:
-                yield Styled(f"goes on in {ticking((task.until or now) - now)}", "odd")
+                yield Styled("waits" if task.until is None else f"goes on in {ticking(task.until - now)}", "odd")
             case State.COMPLETED:
                 yield Styled(f"on attempt {task.attempt}" if task.attempt > 1 else "", "faint")
             case State.FAILED:

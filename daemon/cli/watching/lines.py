@@ -66,14 +66,16 @@ class LineView:
         after = f" after {took(task.seconds(change.at))}" if task.started_at is not None else ""
         sentence = why(change.reason, change.message)
         because = f": {sentence}" if sentence else ""
-        pause = took((change.until or change.at) - change.at)
+        # The events of a daemon do not say until when.
+        pause = "" if change.until is None else took(change.until - change.at)
         match change.state:
             case State.RUNNING:
                 return f"{change.task} started{again}"
             case State.RETRYING:
-                return f"{change.task} failed{again}, next attempt in {pause}{because}"
+                then = f"next attempt in {pause}" if pause else "another attempt follows"
+                return f"{change.task} failed{again}, {then}{because}"
             case State.WAITING:
-                return f"{change.task} waits, goes on in {pause}"
+                return f"{change.task} waits" + (f", goes on in {pause}" if pause else "")
             case State.PENDING:
                 return ""
             case _:
