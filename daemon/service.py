@@ -206,8 +206,15 @@ class Service:
         pulses: dict[str, Callable[[], int]] = {"executor": lambda: assembly.executor.turns}
         for name in BEATING:
             if name in self._parts:
-                pulses[name] = partial(getattr, self._parts[name], "pulse")
+                pulses[name] = partial(self._pulse_of, name, assembly)
         return pulses
+
+    def _pulse_of(self, name: str, assembly: Assembly) -> int:
+        """Return a part's pulse; sources that a drain has stopped rest, and must not look as if they were stuck."""
+        if self._is_draining and name != "api":
+            return assembly.executor.turns
+        part: Any = self._parts[name]
+        return int(part.pulse)
 
     def _reload(self, config: Config) -> Config:
         """Read the configuration again; a broken one leaves the settings in force and is said once."""
