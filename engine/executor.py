@@ -376,6 +376,7 @@ class Executor:
     def _grant(self, now: float) -> None:
         """Start ready tasks while the backend has room: runs by priority and in turn."""
         put_aside = []
+        spare: set[tuple[str, str]] = set()
         for key in self._slots.offers():
             run = self._live[key].run
             task = run.peek()
@@ -385,9 +386,13 @@ class Executor:
             if self._slots.has_moved(key, run.priority + task.priority):
                 continue
             isolation = isolation_of(task)
-            if self._backend.reserve(task.type, isolation):
+            room = (task.type, isolation)
+            if room in spare or self._backend.reserve(*room):
                 orders = run.handle(Granted(task.id), now)
-                self._starts += [(key, order) for order in orders if type(order) is Start]
+                starts = [(key, order) for order in orders if type(order) is Start]
+                # One that failed as it was to start leaves its room to the next.
+                (spare.discard if starts else spare.add)(room)
+                self._starts += starts
                 self._keep(key, orders)
             elif isolation == "worker":
                 break
@@ -397,6 +402,9 @@ class Executor:
                 put_aside.append(key)
         for key in put_aside:
             self._mark(key)
+        if spare:
+            # Nobody took it, and it may have been in somebody's way: it is free with the next turn.
+            self._backend.wake()
 
     def _mark(self, key: str) -> None:
         live = self._live.get(key)

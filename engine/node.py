@@ -1,7 +1,5 @@
 """What changes of one task while its run lives. Pure; `run` alone owns and changes it."""
 
-from typing import Any
-
 import msgspec
 
 from engine.joins import Join
@@ -31,7 +29,7 @@ class Node:
         "attempt",
         "due_at",
         "failures",
-        "fields",
+        "is_ready",
         "join",
         "killed_for",
         "lost",
@@ -52,7 +50,7 @@ class Node:
         self.reason: Reason | None = None
         self.message = ""
         self.join = Join(self.task.trigger_rule, len(self.task.depends_on))
-        self.fields: dict[str, Any] | None = None
+        self.is_ready = False
         self.memo = b"null"
         self.started_at: float | None = None
         self.due_at: float | None = None

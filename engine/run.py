@@ -82,6 +82,8 @@ class Run:
         self._failed: list[str] = []
         self._ending: Ending | None = None
         self._orders: list[Order] = []
+        # For as long as one fact is dealt with: a thousand conditions may look at the same output.
+        self._decoded: dict[str, Any] = {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             Submitted: self._submitted,
             Granted: self._granted,
@@ -153,7 +155,7 @@ class Run:
         ready = self._ready
         while ready:
             node = self._nodes[ready[0][2]]
-            if node.fields is not None and node.state in IDLE:
+            if node.is_ready and node.state in IDLE:
                 return node.task
             heapq.heappop(ready)
         return None
@@ -188,6 +190,7 @@ class Run:
 
     def _take(self) -> list[Order]:
         orders, self._orders = self._orders, []
+        self._decoded.clear()
         return orders
 
     def _submitted(self, _fact: Submitted, now: float) -> None:
@@ -212,14 +215,22 @@ class Run:
 
     def _granted(self, fact: Granted, now: float) -> None:
         node = self._nodes[fact.task]
-        fields = node.fields
-        if fields is None or node.state not in IDLE:
+        if not node.is_ready or node.state not in IDLE:
             return
+        # Only now: what is filled in for all that wait may be far more than memory holds.
+        template, fields = node.planned.template, node.task.fields
+        if template is not None:
+            try:
+                fields = template.render(self._names(template.roots, template.tasks))
+            except ExpressionError as error:
+                self._fail_unstarted(node, str(error))
+                self._inform(node)
+                return
         if node.state is not State.WAITING:
             node.attempt += 1
             node.started_at = now
         node.state = move(node.state, State.RUNNING)
-        node.fields = None
+        node.is_ready = False
         self._running += 1
         outputs = self._outputs
         inputs = {dependency: outputs.get(dependency, b"null") for dependency in node.task.depends_on}
@@ -323,8 +334,8 @@ class Run:
             message = f"still waiting after {node.task.timeout:g} s"
             self._fail(node, Fail(fact.task, fact.attempt, Reason.TIMEOUT, message))
             self._inform(node)
-        elif self._make_ready(node):
-            self._inform(node)
+        else:
+            self._make_ready(node)
 
     def _limit(self, node: Node) -> float | None:
         """Return when an attempt that waits has waited too long: only a timeout the task itself sets counts."""
@@ -366,7 +377,7 @@ class Run:
 
     def _end(self, node: Node, state: State, reason: Reason | None, message: str) -> None:
         node.state = move(node.state, state)
-        node.reason, node.message, node.fields = reason, message, None
+        node.reason, node.message, node.is_ready = reason, message, False
         self._open -= 1
 
     def _inform(self, ended: Node) -> None:
@@ -392,35 +403,28 @@ class Run:
     def _check_condition(self, node: Node) -> bool:
         condition = node.planned.condition
         if condition is None:
-            return self._make_ready(node)
+            self._make_ready(node)
+            return False
         try:
             holds = evaluate_condition(condition, self._names(condition.roots, condition.tasks))
         except ExpressionError as error:
-            return self._fail_unstarted(node, f"when: {error}")
+            self._fail_unstarted(node, f"when: {error}")
+            return True
         if holds:
-            return self._make_ready(node)
+            self._make_ready(node)
+            return False
         message = f"when: {condition.source} is false"
         self._end(node, State.SKIPPED, Reason.CONDITION_FALSE, message)
         self._orders.append(Skip(node.task.id, Reason.CONDITION_FALSE, message))
         return True
 
-    def _make_ready(self, node: Node) -> bool:
-        """Resolve the fields and queue the task; return True if that failed and thereby ended it."""
-        template = node.planned.template
-        if template is None:
-            node.fields = node.task.fields
-        else:
-            try:
-                node.fields = template.render(self._names(template.roots, template.tasks))
-            except ExpressionError as error:
-                return self._fail_unstarted(node, str(error))
+    def _make_ready(self, node: Node) -> None:
+        node.is_ready = True
         heapq.heappush(self._ready, (-node.task.priority, node.planned.position, node.task.id))
-        return False
 
-    def _fail_unstarted(self, node: Node, message: str) -> bool:
+    def _fail_unstarted(self, node: Node, message: str) -> None:
         attempt = node.attempt if node.state is State.WAITING else 0
         self._fail(node, Fail(node.task.id, attempt, Reason.EXPRESSION, message))
-        return True
 
     def _names(self, roots: frozenset[str], tasks: frozenset[str]) -> dict[str, Any]:
         """Build the scope of an expression out of what it names, and nothing else: the library converts all of it."""
@@ -431,8 +435,10 @@ class Run:
 
     def _view(self, task: str) -> dict[str, Any]:
         node = self._nodes[task]
+        if task not in self._decoded:
+            self._decoded[task] = msgspec.json.decode(self._outputs.get(task, b"null"))
         return {
-            "output": msgspec.json.decode(self._outputs.get(task, b"null")),
+            "output": self._decoded[task],
             "state": str(node.state),
             "reason": None if node.reason is None else str(node.reason),
             "attempts": node.attempt,

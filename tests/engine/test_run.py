@@ -249,6 +249,38 @@ def test_a_first_task_whose_expression_fails_ends_the_run_at_once():
     assert [type(order) for order in orders] == [Begin, Fail, Skip, Finish]
 
 
+class Counted(dict[str, bytes]):
+    """Outputs that count how often one is read."""
+
+    reads = 0
+
+    def get(self, key, default=b"null"):
+        self.reads += 1
+        return super().get(key, default)
+
+
+def test_fields_are_filled_in_one_by_one_as_their_tasks_start():
+    outputs = Counted()
+    followers = [task(f"b{n}", "a", fields={"x": "${{ tasks.a.output }}"}) for n in range(50)]
+    run = Run("r", make_plan(Workflow(tasks=(task("a"), *followers))), outputs=outputs)
+    for fact in (Submitted(), Granted("a"), Succeeded("a", 1, b"[1]")):
+        run.handle(fact, 10.0)
+    # Otherwise an output is in memory as often as tasks wait for a worker.
+    assert outputs.reads == 0
+    [start] = run.handle(Granted("b7"), 10.0)
+    assert start.fields == {"x": [1]}
+    assert outputs.reads == 2  # the field and the input
+
+
+def test_conditions_that_look_at_the_same_output_read_it_once():
+    outputs = Counted()
+    followers = [task(f"b{n}", "a", when="tasks.a.output.size() > 0") for n in range(50)]
+    run = Run("r", make_plan(Workflow(tasks=(task("a"), *followers))), outputs=outputs)
+    for fact in (Submitted(), Granted("a"), Succeeded("a", 1, b"[1]")):
+        run.handle(fact, 10.0)
+    assert outputs.reads == 1
+
+
 def test_a_false_condition_skips_and_an_error_in_one_fails():
     talk = Talk(
         run_of(

@@ -401,3 +401,13 @@ def test_an_asker_that_gives_up_waiting_does_not_harm_the_executor(make):
     run = workshop.submit(workshop.task("y"))
     assert workshop.end_of(run).state is State.COMPLETED
     assert workshop.deaths == []
+
+
+def test_tasks_that_fail_as_they_are_to_start_hold_up_nobody(make):
+    workshop = make(workers=1).start()
+    broken = [workshop.task(f"broken{n}", note="${{ 1 / 0 }}") for n in range(40)]
+    view = workshop.end_of(workshop.submit(*broken, workshop.task("sound")))
+    assert {task.state for task in view.tasks[:40]} == {State.FAILED}
+    assert {task.reason for task in view.tasks[:40]} == {Reason.EXPRESSION}
+    assert view.tasks[40].state is State.COMPLETED
+    assert [entry.task for entry in workshop.ledger()] == ["sound"]
