@@ -292,7 +292,14 @@ def _advice(text: str, at: int, said: str) -> tuple[str, str | None]:
         return "a number begins with 0", "Remove the zeros before it, or write a text."
     if said.startswith("Expecting ','"):
         return f"a comma or a closing bracket is missing before {quoted(_next(text, at))}", None
-    return f"a value is missing before {quoted(_next(text, at))}", None
+    return _no_value(quoted(_next(text, at)), here, word[0] if word else "")
+
+
+def _no_value(shown: str, here: str, word: str) -> tuple[str, str | None]:
+    if here in "]},:":
+        return f"a value is missing before {shown}", None
+    hint = f'Write a text in double quotes, as in "{word}".' if word else "A document is an object in JSON: {...}."
+    return f"{shown} is not JSON", hint
 
 
 def _control(character: str) -> str:
