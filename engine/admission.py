@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from engine.clock import rfc3339
 from engine.database import Statement
 from engine.rows import plain
 from engine.statements import adding_event
@@ -40,6 +41,7 @@ _RUN = (
     "workflow",
     "state",
     "reason",
+    "message",
     "trigger_type",
     "trigger",
     "params",
@@ -80,7 +82,7 @@ class Admission:
         self._add_version = self._adding(workflows, _VERSION)
         self._add_run = Statement(
             dialect,
-            self._insert(runs, _RUN, message=_NOTHING).on_conflict_do_nothing().returning(runs.c.pk),
+            self._insert(runs, _RUN).on_conflict_do_nothing().returning(runs.c.pk),
             *_RUN,
         )
         fixed = {"attempt": literal_column("0"), "message": _NOTHING}
@@ -123,14 +125,16 @@ class Admission:
         settled = self._settled_before(connection, submission)
         if settled is not None:
             return settled
-        is_later = submission.run_at is not None and submission.run_at > now
-        state, reason = (State.WAITING.value, Reason.RUN_AT.value) if is_later else (State.PENDING.value, None)
+        state, reason, message = _PENDING, None, ""
+        if submission.run_at is not None and submission.run_at > now:
+            state, reason = State.WAITING.value, Reason.RUN_AT.value
+            message = f"it waits until {rfc3339(submission.run_at)}"
         version = self._version(connection, entry, submission, now)
         # At once and not with the rest: its unique keys judge the submissions behind it.
-        pk = self._add_run.run(connection, _run_row(run, version, submission, state, reason, now))
+        pk = self._add_run.run(connection, _run_row(run, version, submission, (state, reason, message), now))
         if pk is None:
             return self._earlier(connection, run, submission)
-        entry.events.append((pk, now, None, None, state, reason, "", _actor(submission)))
+        entry.events.append((pk, now, None, None, state, reason, message, _actor(submission)))
         self._enter_tasks(entry, pk, submission, now)
         if submission.due is not None:
             schedule, due_at = plain(submission.due[0]), submission.due[1]
@@ -262,8 +266,11 @@ def _actor(submission: Submission) -> str:
     return plain(str(submission.trigger.get("type", "")))
 
 
-def _run_row(run: str, version: int, submission: Submission, state: str, reason: str | None, now: float) -> _Cells:
+def _run_row(
+    run: str, version: int, submission: Submission, standing: tuple[str, str | None, str], now: float
+) -> _Cells:
     schedule, due_at = submission.due or (None, None)
+    state, reason, message = standing
     return (
         run,
         tail_of(run),
@@ -271,6 +278,7 @@ def _run_row(run: str, version: int, submission: Submission, state: str, reason:
         plain(submission.workflow.name),
         state,
         reason,
+        message,
         _actor(submission),
         _json(submission.trigger),
         _json(submission.params),

@@ -8,6 +8,7 @@ import pytest
 
 from daemon import holding
 from daemon.cli import main
+from engine.clock import epoch
 from tests.daemon.cli_calls import PROGRAM, ROOT, Answer
 from tests.daemon.daemons import HELLO, SLOW, Place
 from tests.waiting import wait_for
@@ -128,7 +129,11 @@ def test_a_key_seen_before_answers_with_the_earlier_run(call):
 
 def test_a_run_for_later_waits_and_can_be_cancelled(call):
     run = call("submit", "hello", "--run-at", "1h", "--json").json["id"]
-    assert run in call("status").out
+    due = shown(call, run)["message"].removeprefix("it waits until ")
+    assert 3500 < epoch(due) - epoch(shown(call, run)["created_at"]) < 3700
+    status = call("status").out
+    assert run in status
+    assert due in status
     assert call("cancel", run[-10:], "--message", "never mind").status == 0
     assert ended(call, run)["message"] == "never mind"
     again = call("cancel", run)
