@@ -190,6 +190,7 @@ class RunNotEndedError(InputError):
     """What was asked needs a run that has ended."""
 
     code = "run_not_ended"
+    exit_status = 4
 
     def __init__(self, run: str, state: str) -> None:
         super().__init__(f"run {run} is {state}; wait until it has ended or cancel it first")
@@ -200,6 +201,7 @@ class RunEndedError(InputError):
     """What was asked needs a run that has not ended."""
 
     code = "run_ended"
+    exit_status = 4
 
     def __init__(self, run: str, state: str) -> None:
         super().__init__(f"run {run} has already ended ({state})")
