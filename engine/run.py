@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from engine import joins, retry
+from engine.errors import StoreCorruptError
 from engine.expressions import ExpressionError, evaluate_condition
 from engine.facts import (
     Begin,
@@ -218,22 +219,21 @@ class Run:
         if not node.is_ready or node.state not in IDLE:
             return
         # Only now: what is filled in for all that wait may be far more than memory holds.
-        template, fields = node.planned.template, node.task.fields
-        if template is not None:
-            try:
+        template, fields, outputs = node.planned.template, node.task.fields, self._outputs
+        try:
+            if template is not None:
                 fields = template.render(self._names(template.roots, template.tasks))
-            except ExpressionError as error:
-                self._fail_unstarted(node, str(error))
-                self._inform(node)
-                return
+            inputs = {dependency: outputs.get(dependency, b"null") for dependency in node.task.depends_on}
+        except (ExpressionError, StoreCorruptError) as error:
+            self._fail_unstarted(node, error)
+            self._inform(node)
+            return
         if node.state is not State.WAITING:
             node.attempt += 1
             node.started_at = now
         node.state = move(node.state, State.RUNNING)
         node.is_ready = False
         self._running += 1
-        outputs = self._outputs
-        inputs = {dependency: outputs.get(dependency, b"null") for dependency in node.task.depends_on}
         self._orders.append(Start(fact.task, node.attempt, fields, inputs, node.memo))
 
     def _succeeded(self, fact: Succeeded, _now: float) -> None:
@@ -407,8 +407,8 @@ class Run:
             return False
         try:
             holds = evaluate_condition(condition, self._names(condition.roots, condition.tasks))
-        except ExpressionError as error:
-            self._fail_unstarted(node, f"when: {error}")
+        except (ExpressionError, StoreCorruptError) as error:
+            self._fail_unstarted(node, error, "when: ")
             return True
         if holds:
             self._make_ready(node)
@@ -422,9 +422,13 @@ class Run:
         node.is_ready = True
         heapq.heappush(self._ready, (-node.task.priority, node.planned.position, node.task.id))
 
-    def _fail_unstarted(self, node: Node, message: str) -> None:
+    def _fail_unstarted(self, node: Node, error: ExpressionError | StoreCorruptError, where: str = "") -> None:
         attempt = node.attempt if node.state is State.WAITING else 0
-        self._fail(node, Fail(node.task.id, attempt, Reason.EXPRESSION, message))
+        reason, message = Reason.EXPRESSION, f"{where}{error}"
+        if isinstance(error, StoreCorruptError):
+            # A file that is gone is this run's trouble: it must not end, again and again, whoever else has runs.
+            reason, message = Reason.INPUT_LOST, f"{where}{error.path}: {error.detail}"
+        self._fail(node, Fail(node.task.id, attempt, reason, message))
 
     def _names(self, roots: frozenset[str], tasks: frozenset[str]) -> dict[str, Any]:
         """Build the scope of an expression out of what it names, and nothing else: the library converts all of it."""

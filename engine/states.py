@@ -96,6 +96,7 @@ class Reason(StrEnum):
     DAEMON_STOPPED = "daemon_stopped"
     LOST_TOO_OFTEN = "lost_too_often"
     EXPRESSION = "expression"
+    INPUT_LOST = "input_lost"
     INVALID = "invalid"
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_SKIPPED = "upstream_skipped"
@@ -132,6 +133,7 @@ MEANING: dict[Reason, str] = {
     Reason.DAEMON_STOPPED: "the process that owned the run was stopped while the attempt ran",
     Reason.LOST_TOO_OFTEN: "the attempt was lost with its process more often than allowed",
     Reason.EXPRESSION: "an expression could not be evaluated",
+    Reason.INPUT_LOST: "the output of a task before it can no longer be read",
     Reason.INVALID: "the task's fields are not what its type asks for",
     Reason.UPSTREAM_FAILED: "a task it depends on did not complete",
     Reason.UPSTREAM_SKIPPED: "a task it depends on was skipped",

@@ -1,5 +1,6 @@
 import pytest
 
+from engine.errors import StoreCorruptError
 from engine.facts import (
     Begin,
     Broke,
@@ -279,6 +280,27 @@ def test_conditions_that_look_at_the_same_output_read_it_once():
     for fact in (Submitted(), Granted("a"), Succeeded("a", 1, b"[1]")):
         run.handle(fact, 10.0)
     assert outputs.reads == 1
+
+
+class Damaged(dict[str, bytes]):
+    """Outputs whose files are gone."""
+
+    def get(self, key, default=b"null"):
+        raise StoreCorruptError(f"/values/{key}", "a large output cannot be read")
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"fields": {"x": "${{ tasks.a.output }}"}}, {"when": "tasks.a.output == 1"}], ids=str
+)
+def test_a_task_whose_input_is_lost_fails_and_says_which_file_is_gone(settings):
+    tasks = (task("a"), task("b", "a", **settings), task("c", "b"), task("d"))
+    talk = Talk(Run("r", make_plan(Workflow(tasks=tasks)), outputs=Damaged()))
+    talk.begin()
+    fail, skip = talk.succeed("a", b"1")[1:3]
+    assert fail == Fail("b", 0, Reason.INPUT_LOST, fail.message)
+    assert "/values/a: a large output cannot be read" in fail.message
+    assert skip.task == "c"
+    assert talk.succeed("d")[-1].state is State.FAILED
 
 
 def test_a_false_condition_skips_and_an_error_in_one_fails():
