@@ -26,6 +26,7 @@ from engine.errors import DropmillError, ExecutorStoppedError, InputError, Sched
 from engine.executor import Executor
 from engine.facts import Finish, Order
 from engine.history import History
+from engine.points import sync_point
 from engine.problems import nearest
 from engine.states import DueState, Reason, State
 from engine.store import Store
@@ -284,7 +285,9 @@ class Schedules:
         starts = [(entry, due) for entry, verdict in verdicts for due in verdict.start]
         self._record(before)
         if starts:
+            sync_point("schedules.decided")
             after += self._submit(starts)
+            sync_point("schedules.started")
         self._record(after)
         for entry, verdict in verdicts:
             for run in verdict.cancel:

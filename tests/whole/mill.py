@@ -26,7 +26,7 @@ from tests.whole import ledgers
 from tests.whole.ledgers import Entry
 
 READY_SECONDS = 30.0
-_PROGRAM = (sys.executable, "-c", "import sys; from daemon.cli import main; sys.exit(main())")
+PROGRAM = (sys.executable, "-c", "import sys; from daemon.cli import main; sys.exit(main())")
 _SETTINGS = f"""
 [paths]
 plugins = ["{ledgers.PLUGINS}"]
@@ -87,7 +87,7 @@ class Mill:
         self._notices.bind(address)
         with (self.folder / "said").open("ab") as said:
             self.process = subprocess.Popen(
-                [*_PROGRAM, "--config", str(self.config), "serve"],
+                [*PROGRAM, "--config", str(self.config), "serve"],
                 cwd=self.folder,
                 env={
                     "PATH": os.environ["PATH"],
@@ -258,7 +258,7 @@ class Mill:
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Call `dropmill` on this configuration as a person would."""
         return subprocess.run(
-            [*_PROGRAM, "--config", str(self.config), *words],
+            [*PROGRAM, "--config", str(self.config), *words],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)},
             capture_output=True,

@@ -16,7 +16,7 @@ import pytest
 from tests.whole import checker
 from tests.whole.mill import Mill
 
-DEFAULT_SECONDS = 45.0
+DEFAULT_SECONDS = 25.0
 SETTINGS = """
 [limits]
 max_lost = 100000
