@@ -26,6 +26,7 @@ from daemon.troubles import Troubles, shortages
 from engine.clock import ticks
 from engine.errors import ConfigInvalidError, DropmillError, StoreLostError
 from engine.facts import Begin, Finish, Order
+from engine.values import make_folder
 
 _DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _LOOK_SECONDS = 2.0
@@ -128,11 +129,16 @@ class Service:
 
     def _start(self, config: Config, assembly: Assembly) -> None:
         """Recover before anything new is accepted, and be ready only when all of it is done."""
+        # Before the log: two processes must not write to one file, which each may rotate.
+        assembly.ownership.acquire("daemon")
         self._log = log.configure(
             config.log, config.paths.logs, to_terminal=True, secrets=tuple(assembly.ambience.secrets.values())
         )
         assembly.open()
         self._notifier.extend(_START_SECONDS)
+        for folder in config.paths.plugins:
+            if folder.parent == config.paths.state:
+                make_folder(folder)
         assembly.start_workers()
         self._recover(config, assembly)
         held = holding.read(config.paths.state)
@@ -159,7 +165,7 @@ class Service:
         )
         report = recovery.take_up(assembly.history.open_runs())
         if report.runs:
-            logger.info("took up {} runs; {} attempts were lost with the last life", report.runs, report.lost_attempts)
+            logger.info("runs taken up: {}; attempts lost with the last life: {}", report.runs, report.lost_attempts)
         for run, why in report.refused:
             logger.error("run {} cannot be taken up: {}", run, why)
 
@@ -174,9 +180,13 @@ class Service:
         pause = min(_LOOK_SECONDS, watchdog.interval or _LOOK_SECONDS)
         next_ping = 0.0
         reloads, seen = signals.reloads, _stamps(config)
+        catalogue = assembly.executor.catalogue()
         while not signals.stops and self._failure is None and not self._is_drained(assembly):
             signals.wait(pause)
             self._note_held(assembly)
+            if catalogue.done() and catalogue.exception() is None:
+                self.troubles.note_broken(catalogue.result().broken)
+                catalogue = assembly.executor.catalogue()
             now = ticks()
             if now >= next_ping:
                 stuck = watchdog.look()
@@ -237,7 +247,8 @@ class Service:
         return fresh
 
     def _status(self, assembly: Assembly) -> str:
-        return "; ".join([f"{assembly.executor.live} live runs", *self.troubles.sentences()])
+        live = assembly.executor.live
+        return "; ".join([f"{live} live run" + ("" if live == 1 else "s"), *self.troubles.sentences()])
 
     def _listen(self, run: str, orders: Sequence[Order], _now: float) -> None:
         for order in orders:
@@ -253,6 +264,8 @@ class Service:
         assembly.executor.hold("the daemon is stopping")
         self.phase = "stopping"
         self._notifier.stopping(f"stopping: what runs gets {grace:g} s")
+        if self._failure is None:
+            logger.info("stopping: what runs gets {:g} s to end; a second signal ends it at once", grace)
         self._notifier.extend(grace + _START_SECONDS)
 
         def close() -> None:

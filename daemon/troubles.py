@@ -5,10 +5,12 @@
 
 import resource
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loguru import logger
+
+from engine.task import BrokenPlugin
 
 _FREE_BYTES = 200 * 1024 * 1024
 _FREE_DESCRIPTORS = 64
@@ -36,6 +38,12 @@ class Troubles:
         """Take down several at once."""
         for what, sentence in found.items():
             self.note(what, sentence)
+
+    def note_broken(self, broken: Sequence[BrokenPlugin]) -> None:
+        """Take down the plugin files that cannot be used now, and that others are over."""
+        now = {f"plugin {each.source}": f"{each.source} cannot be used: {each.message}" for each in broken}
+        former = [what for what in self._lasting if what.startswith("plugin ") and what not in now]
+        self.note_all(now | dict.fromkeys(former, ""))
 
     def sentences(self) -> list[str]:
         """Return what lasts, a sentence each."""

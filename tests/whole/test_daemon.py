@@ -76,6 +76,38 @@ def test_a_second_daemon_on_the_state_folder_ends_with_66_and_says_who_has_it(mi
     assert mill.pid == before
 
 
+def test_what_a_second_daemon_says_is_not_in_the_log_of_the_first(mill):
+    mill.start()
+    assert mill.call("serve").returncode == 66
+    log = (mill.state / "log" / "dropmill.log").read_text()
+    assert "ready" in log
+    assert "in use" not in log
+
+
+def test_the_plugin_folder_is_there_to_drop_into_and_a_broken_plugin_is_trouble_while_it_is(tmp_path):
+    mill = Mill(tmp_path / "mill", "[paths]\n")
+    try:
+        mill.start()
+        plugin = mill.state / "plugins" / "odd.py"
+        plugin.write_text("def broken(:\n")
+        said = wait_for(lambda: mill.ask("GET", "/api/v1/status")[1]["troubles"], "the trouble")
+        assert len(said) == 1
+        assert said[0].startswith(f"{plugin} cannot be used: line 1")
+        plugin.write_text("TASK_TYPE = 'odd'\n\ndef run(task):\n    return True\n")
+        wait_for(lambda: not mill.ask("GET", "/api/v1/status")[1]["troubles"], "the end of the trouble")
+    finally:
+        mill.close()
+
+
+def test_a_stop_says_what_it_waits_for(mill):
+    mill.start()
+    mill.submit(mill.chain(1, until=str(mill.folder / "gate")))
+    mill.wait_for_begin("t0")
+    assert mill.stop() == 0
+    words = mill.words()
+    assert words.index("stopping: what runs gets 0.3 s to end") < words.index("stopped")
+
+
 def test_what_runs_gets_the_grace_of_a_stop_then_is_cut_off_and_runs_again_in_the_next_life(mill):
     gate = mill.folder / "gate"
     mill.start()
