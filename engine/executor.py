@@ -453,6 +453,7 @@ class Executor:
                 self._live.pop(key, None)
                 self._later.discard(key)
                 self._slots.forget(key)
+                self._timers.forget(key)
             case _:
                 pass
 
