@@ -131,10 +131,13 @@ class Pool:
         self._logs.close()
 
     def catalogue(self) -> Catalogue:
-        """Return the task types there are now; after a change of plugin files, wait a little for their import."""
+        """Return the task types there are now; after a change of plugin files, wait a little for their import.
+
+        Once for each change: what takes longer to import is not waited for again by all who ask meanwhile.
+        """
         if self._is_started and not self._is_stopping:
             self._crew.refresh()
-            deadline = self._clock.ticks() + _RELOAD_SECONDS
+            deadline = self._crew.loading_since + _RELOAD_SECONDS
             while self._crew.is_loading and self._clock.ticks() < deadline:
                 self._turn(deadline)
         return self._crew.catalogue

@@ -90,6 +90,7 @@ class Crew:
         self._home: dict[int, Generation] = {}
         self._known: Hashable = None
         self._look_at, self._give_up_at = 0.0, NEVER
+        self.loading_since = 0.0
         self._start_patience, self._fork_patience = Patience(), Patience()
 
     def watch(self, descriptor: int) -> None:
@@ -293,7 +294,7 @@ class Crew:
             self._start_patience.lose(now)
             return
         self._generations[generation.descriptor] = self._coming = generation
-        self._give_up_at = now + _LOAD_SECONDS
+        self.loading_since, self._give_up_at = now, now + _LOAD_SECONDS
         self._poll.register(generation.descriptor, select.EPOLLIN)
         self._mind(generation.descriptor, generation.load(self._load))
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.hands.backend_contract import BackendContract
 from tests.hands.pools import pools
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +26,16 @@ def make_backend(tmp_path):
 
 class TestPool(BackendContract):
     pass
+
+
+def test_an_import_that_takes_long_is_waited_for_once_and_not_by_everybody(make_backend, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.pool._RELOAD_SECONDS", 0.3)
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "quick.py").write_text("TASK_TYPE = 'quick'\ndef run(task):\n    return True\n")
+    pool = make_backend(folders=[plugins])
+    before = pool.catalogue()
+    (plugins / "slow.py").write_text("import select\nselect.select([], [], [])\n")
+    wait_for(lambda: pool.catalogue() and pool._crew.is_loading, "the import")
+    # Were each of them to wait, the import would be given up (after ten seconds) while they ask.
+    assert all(pool.catalogue() is before for _ in range(60))
