@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import sys
-import threading
 
 import pytest
 
@@ -112,13 +111,13 @@ def test_a_stream_that_was_replaced_meanwhile_is_left_alone(make_backend, tmp_pa
 
 def test_a_thread_that_was_given_up_neither_reports_nor_speaks_again(make_backend, tmp_path):
     drive = Driver(make_backend(workers=1), tmp_path)
+    (seat,) = drive.backend._seats
     until = tmp_path / "go"
-    before = threading.active_count()
     drive.report(drive.start("hold_on", until=str(until), timeout=0.02))
 
     drive("nothing")
     until.touch()
-    wait_for(lambda: threading.active_count() <= before, "the end of the thread")
+    wait_for(lambda: not seat.thread.is_alive(), "the end of the thread")
 
     drive._collect(0.0)
     assert drive("nothing")
@@ -140,16 +139,16 @@ def test_a_registered_function_is_a_task_type(tmp_path):
 
 
 def test_threads_end_with_the_backend(make_backend):
-    before = threading.active_count()
     backend = make_backend(workers=3)
-    assert threading.active_count() == before + 3
+    threads = [seat.thread for seat in backend._seats]
+    assert all(thread.is_alive() for thread in threads)
 
     backend.stop(1.0)
 
-    wait_for(lambda: threading.active_count() == before, "the end of the threads")
+    wait_for(lambda: not any(thread.is_alive() for thread in threads), "the end of the threads")
 
 
-def test_an_idle_attempt_can_be_killed_and_the_thread_is_replaced(make_backend, tmp_path):
+def test_a_thread_whose_attempt_was_killed_is_replaced(make_backend, tmp_path):
     drive = Driver(make_backend(workers=1), tmp_path)
     for _ in range(3):
         key = drive.start("hold", until=NEVER)

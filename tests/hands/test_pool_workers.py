@@ -38,6 +38,16 @@ def drive(pool, tmp_path):
     driver.end_all()
 
 
+def rest(drive):
+    """Wait until the two workers are there and idle, and nobody else."""
+
+    def is_at_rest():
+        drive._collect(0.0)
+        return [worker.state for worker in drive.backend.workers] == ["idle", "idle"]
+
+    wait_for(is_at_rest, "the pool to be at rest")
+
+
 def pid_of(drive, **more):
     return json(drive("tell_process", **more).output)["pid"]
 
@@ -244,8 +254,7 @@ def test_a_pool_gives_back_every_descriptor(tmp_path):
 
 
 def test_attempts_leave_no_descriptor_behind(drive):
-    keys = [drive.start("nothing") for _ in range(4)]
-    drive.all_reports(keys)
+    rest(drive)
     before = len(descriptors())
 
     for _ in range(30):
@@ -254,6 +263,7 @@ def test_attempts_leave_no_descriptor_behind(drive):
 
 
 def test_without_descriptors_in_the_pool_attempts_wait_and_go_on_later(drive):
+    rest(drive)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in descriptors())
     key = None
@@ -275,6 +285,7 @@ def test_without_descriptors_in_the_pool_attempts_wait_and_go_on_later(drive):
 
 
 def test_without_descriptors_in_the_fork_server_attempts_wait_and_go_on_later(drive):
+    rest(drive)
     (server,) = drive.backend.server_pids
     before = resource.prlimit(server, resource.RLIMIT_NOFILE)
     used = len(list(Path(f"/proc/{server}/fd").iterdir()))
@@ -291,9 +302,9 @@ def test_without_descriptors_in_the_fork_server_attempts_wait_and_go_on_later(dr
 
 
 def test_while_no_process_can_be_forked_warm_workers_go_on(drive):
+    rest(drive)
     (server,) = drive.backend.server_pids
     before = resource.prlimit(server, resource.RLIMIT_NOFILE)
-    drive("nothing")
     try:
         resource.prlimit(server, resource.RLIMIT_NOFILE, (1, before[1]))
         waiting = drive.start("nothing", isolation="process")

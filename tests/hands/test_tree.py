@@ -105,8 +105,7 @@ def test_a_strike_kills_what_is_below_and_nothing_else(family):
 
     assert tree.strike(family.pid) == 4
 
-    wait_for(lambda: not tree.strike(family.pid), "the end of the family")
-    assert all(is_gone(process.pid) for process in below)
+    wait_for(lambda: all(is_gone(process.pid) for process in below), "the end of the family")
     assert seen(family.pid).is_still
 
 
