@@ -69,7 +69,9 @@ class Terminal:
     def __init__(self, site: Site, *arguments: str, columns: int = 80, lines: int = 24, **environ: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
+        # What the test runner says of its own terminal is not true of this one.
+        inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+        environment = {**inherited, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
         environment.pop("NO_COLOR", None) if "NO_COLOR" not in environ else None
         self.process = site.start(
             *arguments,
