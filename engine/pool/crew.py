@@ -147,7 +147,9 @@ class Crew:
             if not is_wanted and not generation.lanes and not generation.is_finishing:
                 generation.finish()
                 if generation is self._coming:
-                    generation.abort()  # it may be importing for long yet
+                    # It may be importing for long yet, in a child that keeps its socket open.
+                    generation.abort()
+                    self._lose(generation)
         if self.is_stopping:
             return
         if self._coming is not None and now >= self._give_up_at:

@@ -39,3 +39,16 @@ def test_an_import_that_takes_long_is_waited_for_once_and_not_by_everybody(make_
     wait_for(lambda: pool.catalogue() and pool._crew.is_loading, "the import")
     # Were each of them to wait, the import would be given up (after ten seconds) while they ask.
     assert all(pool.catalogue() is before for _ in range(60))
+
+
+def test_a_stop_does_not_wait_for_an_import(make_backend, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.pool._RELOAD_SECONDS", 0.3)
+    plugins, imported = tmp_path / "plugins", tmp_path / "imported"
+    plugins.mkdir()
+    pool = make_backend(folders=[plugins])
+    code = f"import pathlib, select\nselect.select([], [], [], 6)\npathlib.Path({str(imported)!r}).touch()\n"
+    (plugins / "slow.py").write_text(code)
+    wait_for(lambda: pool.catalogue() and pool._crew.is_loading, "the import")
+    pool.stop(0.0)
+    assert pool.server_pids == []
+    assert not imported.exists()
