@@ -311,8 +311,11 @@ def probe(files: Sequence[Path], seconds: float = PROBE_SECONDS) -> list[BrokenP
 def _probe_from(files: Sequence[Path], seconds: float) -> int:
     """Return how many of these files a child has imported, one after the other, before it died or hung."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
+    server, pid = os.getpid(), os.fork()
     if pid == 0:
+        # It holds the server's sockets: were it to outlive the server, the pool would not see that one end.
+        if not tree.die_with_parent(signal.SIGKILL, server):
+            os._exit(1)
         for path in files:
             probe_file(path)
             os.write(writing, b".")

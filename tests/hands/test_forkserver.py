@@ -170,6 +170,20 @@ def test_a_change_that_no_server_survives_leaves_the_old_plugins_in_force(make_p
     assert isinstance(drive("", type="good"), Succeeded)
 
 
+def test_a_server_that_is_killed_while_it_probes_is_gone_at_once(make_pool, plugins, tmp_path):
+    (plugins / "good.py").write_text(GOOD)
+    drive = Driver(make_pool(folders=[plugins]), tmp_path)
+    probing = tmp_path / "probing"
+    (plugins / "hang.py").write_text(f"open({str(probing)!r}, 'w').close()\n" + FATAL["hang"])
+    wait_for(lambda: drive.backend.catalogue() and probing.exists(), "the probe")
+    coming = drive.backend.server_pids[-1]
+
+    os.kill(coming, 9)
+
+    wait_for(lambda: drive._collect(0.01) or coming not in drive.backend.server_pids, "the pool to notice")
+    assert isinstance(drive("", type="good"), Succeeded)
+
+
 def test_an_attempt_that_runs_at_a_change_can_still_be_killed(make_pool, plugins, tmp_path):
     drive = Driver(make_pool(folders=[ACTS, plugins]), tmp_path)
     key = drive.start("hold_on", until=NEVER)
