@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -14,6 +14,7 @@ from daemon.config.manual import reference
 from engine import errors, states
 from engine.expressions import words
 from engine.limits import Limits
+from engine.loader import keys
 from engine.model import Retry, Task, Workflow
 from engine.problems import PROBLEMS
 from engine.registry import Registry
@@ -22,7 +23,25 @@ from engine.task import TaskType
 _OTHER_KEYS = """\
 Every other key of a task belongs to its plugin. A duration is a number of seconds or a text such as `250ms`, `30s`,
 `5m`, `1h30m`, `2d`. Accepted spellings from elsewhere: `max_retries`, `retry_count` (for `retry.max_retries`) and
-`timeout_seconds` (for `timeout`)."""
+`timeout_seconds` (for `timeout`). Reserved for later versions, and refused in this one: {later}."""
+
+# Names of what is reserved for later.
+_INSIDE_ONLY = ("item", "index", "iteration")
+
+_DEFAULTS = """\
+Beside these, `defaults` is an object of what holds for every task that does not say otherwise: {keys}."""
+
+_REQUESTS = """\
+A dropped file, or a line of a `*.jsonl`, may ask for a known workflow instead of being one; `POST /api/v1/runs` takes
+both.
+
+| key | default | meaning |
+|---|---|---|
+| `workflow` | required | Name of a known workflow; over the API also a document. |
+| `params` | `{}` | Parameters of the run, by name. |
+| `idempotency_key` | none | Text; a second submission with it leads to the first run. |
+| `priority` | the workflow's | Runs with a higher number start their tasks first. |
+| `run_at` | none | Not before this moment: RFC 3339 with an offset, such as `2027-01-31T06:00:00Z`. |"""
 
 
 _HTTP = """\
@@ -38,13 +57,16 @@ def page() -> str:
         "Printed from the code by `python -m tests.rules.handbook`; a test compares. README says how it fits together.",
         "## The workflow document",
         fields_table(Workflow),
+        _DEFAULTS.format(keys=names_of(key for key in keys.DEFAULT_KEYS if key not in later())),
         "### A task",
         fields_table(Task, skip=("fields",)),
-        _OTHER_KEYS,
+        _OTHER_KEYS.format(later=names_of(later())),
         "### `retry`",
         fields_table(Retry),
-        "### Names and functions in expressions",
-        two_columns("name", words.NAMES),
+        "## Requests",
+        _REQUESTS,
+        "## Expressions",
+        two_columns("name", {name: text for name, text in words.NAMES.items() if name not in _INSIDE_ONLY}),
         two_columns("function", words.FUNCTIONS),
         two_columns("macro", words.MACROS),
         "## Task types",
@@ -69,6 +91,25 @@ def page() -> str:
         reference(),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def later() -> list[str]:
+    """List the keys of tasks that are refused as not part of this version."""
+    return [key for key in keys.TASK_KEYS if any(fault.code == "unsupported" for fault in faults_of(key))]
+
+
+def faults_of(key: str) -> Sequence[keys.Fault]:
+    """Return what is wrong with null as the value of a key of a task."""
+    try:
+        keys.TASK_KEYS[key](None)
+    except keys.RefusedError as refused:
+        return refused.faults
+    return ()
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Print names in a row."""
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def fields_table(struct: type[msgspec.Struct], skip: tuple[str, ...] = ()) -> str:
