@@ -350,6 +350,18 @@ def test_a_success_that_cannot_be_recorded_ends_the_executor_which_refuses_every
     assert workshop.pool.server_pids == []
 
 
+def test_nothing_begins_before_its_start_is_durable(make, tmp_path):
+    workshop = make(busy_seconds=0.3).start()
+    workshop.executor.hold("until the database is locked")
+    workshop.submit(workshop.task("only"))
+    lock = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    workshop.executor.release()
+    wait_for(lambda: workshop.deaths, "the end of the executor, which waited for the lock")
+    lock.close()
+    assert workshop.ledger() == []
+
+
 def test_what_an_executor_could_not_record_is_tried_again_by_the_next_one(make, tmp_path):
     life = make(busy_seconds=0.05).start()
     run = life.submit(life.task("long", until=str(tmp_path / "gate")))
