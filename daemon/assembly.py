@@ -43,6 +43,8 @@ class Assembly:
         state = config.paths.state
         self.config, self._kind = config, kind
         self._mark = str(state.absolute())
+        # Where attempts begin: in a folder of their own under a daemon, where the person is under `dropmill run`.
+        self._directory = config.executor.working_directory or (state / "work" if kind == "daemon" else None)
         self._parts = contextlib.ExitStack()
         self.ambience: Ambience = gather(config, os.environ)
         self.ownership = Ownership(state)
@@ -62,6 +64,7 @@ class Assembly:
             recycle_after=config.executor.recycle_after,
             recycle_memory=config.executor.recycle_memory,
             state=self._mark,
+            directory=self._directory,
         )
         self.executor = Executor(
             self.store,
@@ -82,6 +85,8 @@ class Assembly:
         """
         self.ownership.acquire(self._kind)
         self._parts.callback(self.ownership.release)
+        if self._directory is not None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         left = tree.end_marked(f"{STATE_MARK}={self._mark}", _LEFTOVER_SECONDS)
         if left:
             pids = ", ".join(str(process.pid) for process in left)

@@ -68,7 +68,7 @@ class Executor(msgspec.Struct, frozen=True, kw_only=True):
     working_directory: Annotated[
         Path | None,
         Meta(
-            description="Folder in which tasks start; without it, the folder `work` in `paths.state`.",
+            description="Folder in which tasks start; without it, `work` in `paths.state`; for `run`, where you are.",
             examples=["../work"],
         ),
     ] = None

@@ -59,17 +59,20 @@ class Pool:
         recycle_memory: int = 512 * 1024 * 1024,
         state: str = "",
         environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
         builtin_package: str = "plugins",
     ) -> None:
         """Describe it; nothing runs before `start`.
 
+        Attempts begin in `directory`; without one, where this process is when the pool starts.
+
         `grace_seconds` passes between asking an attempt to end and killing its tree. A worker is replaced after
-        `recycle_after` attempts or when it has taken `recycle_memory` bytes. `state` marks the environment of every
-        process as DROPMILL_STATE=..., so that a later life finds what this one left behind.
+        `recycle_after` attempts or when it has taken `recycle_memory` bytes; 0 is never. `state` marks the environment
+        of every process as DROPMILL_STATE=..., so that a later life finds what this one left behind.
         """
         limits = limits or Limits()
         self._logs, self._clock = logs, clock or SystemClock()
-        self._recycle_after, self._recycle_memory = recycle_after, recycle_memory
+        self._recycle_after, self._recycle_memory = recycle_after or NEVER, recycle_memory or NEVER
         paths = tuple(str(Path(folder).absolute()) for folder in folders)
         self._crew = Crew(
             workers,
@@ -77,6 +80,7 @@ class Pool:
             Registry(builtin_package, paths).fingerprint,
             state=state,
             environment=os.environ if environment is None else environment,
+            directory=directory,
             clock=self._clock,
         )
         self._warden = Warden(self._crew, grace_seconds)

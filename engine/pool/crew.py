@@ -7,6 +7,7 @@ dismissed and replaced, and how long to wait after a failure. What the workers d
 import select
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from os import close
+from pathlib import Path
 from typing import NamedTuple
 
 from engine.board import SLOTS, Board
@@ -66,11 +67,13 @@ class Crew:
         *,
         state: str,
         environment: Mapping[str, str],
+        directory: Path | None,
         clock: Clock,
     ) -> None:
         """Describe them; nothing is started before `mend`."""
         self._size, self._load, self._fingerprint = size, load, fingerprint
         self._state, self._environment, self._clock = state, environment, clock
+        self._directory = directory
         self.lanes: dict[int, Lane] = {}
         self.by_descriptor: dict[int, Lane] = {}
         self.open: list[Lane] = []
@@ -290,7 +293,7 @@ class Crew:
         # Taken before the import: what changes meanwhile is found changed the next time.
         self._known = self._fingerprint()
         try:
-            generation = Generation(self._state, self._environment, self._page)
+            generation = Generation(self._state, self._environment, self._page, self._directory)
         except BackendError as error:
             self._load_problem = str(error)
             self._start_patience.lose(now)

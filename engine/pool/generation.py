@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from engine import tree
 from engine.errors import BackendError
@@ -32,8 +33,8 @@ Heard = Forked | Exited | Ready | Refused
 class Generation:
     """Own one fork server process."""
 
-    def __init__(self, state: str, environment: Mapping[str, str], page: int) -> None:
-        """Start the process; `page` is the board's descriptor.
+    def __init__(self, state: str, environment: Mapping[str, str], page: int, directory: Path | None = None) -> None:
+        """Start the process in `directory`, or where this one is; `page` is the board's descriptor.
 
         Raises BackendError when it cannot be started.
         """
@@ -47,7 +48,7 @@ class Generation:
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)  # noqa: FBT003 -- the library's signature
         try:
-            self._process = self._spawn(state, environment, theirs.fileno(), page)
+            self._process = self._spawn(state, environment, theirs.fileno(), page, directory)
         except OSError as error:
             self._control.close()
             os.close(self._said)
@@ -55,7 +56,9 @@ class Generation:
         finally:
             theirs.close()
 
-    def _spawn(self, state: str, environment: Mapping[str, str], control: int, page: int) -> "subprocess.Popen[bytes]":
+    def _spawn(
+        self, state: str, environment: Mapping[str, str], control: int, page: int, directory: Path | None
+    ) -> "subprocess.Popen[bytes]":
         name, _, value = self._mark.partition("=")
         marks = {STATE_MARK: state, name: value}
         passed_on = {key: text for key, text in environment.items() if not key.startswith(_PRIVATE)}
@@ -66,6 +69,7 @@ class Generation:
             stdout=self._said,
             stderr=self._said,
             env=passed_on | marks,
+            cwd=directory,
             pass_fds=(control, page),
             start_new_session=True,
         )

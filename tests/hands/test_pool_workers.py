@@ -142,6 +142,19 @@ def test_a_worker_is_replaced_after_so_many_attempts(make_pool, tmp_path):
     assert drive.backend.counters.workers_recycled == 2
 
 
+def test_nought_means_that_workers_are_never_replaced(make_pool, tmp_path):
+    drive = Driver(make_pool(workers=1, recycle_after=0, recycle_memory=0), tmp_path)
+
+    assert len({pid_of(drive) for _ in range(5)}) == 1
+
+
+def test_attempts_begin_in_the_folder_the_operator_names(make_pool, tmp_path):
+    (tmp_path / "work").mkdir()
+    drive = Driver(make_pool(workers=1, directory=tmp_path / "work"), tmp_path)
+
+    assert Path(f"/proc/{pid_of(drive)}/cwd").readlink() == tmp_path / "work"
+
+
 def test_a_worker_that_has_taken_much_memory_is_replaced(make_pool, tmp_path):
     drive = Driver(make_pool(workers=1, recycle_memory=150_000_000), tmp_path)
     before = pid_of(drive)
