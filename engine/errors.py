@@ -293,8 +293,11 @@ class DaemonAbsentError(DropmillError):
     code = "daemon_absent"
     exit_status = 3
 
-    def __init__(self, where: str) -> None:
-        super().__init__(f"no daemon answers at {where}; start one with `dropmill serve`")
+    def __init__(self, where: str, owner: str = "") -> None:
+        if owner:
+            super().__init__(f"{owner} does not answer at {where}: it starts or stops; call again in a moment")
+        else:
+            super().__init__(f"no daemon answers at {where}; start one with `dropmill serve`")
         self.where = where
 
 

@@ -51,7 +51,7 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         """Ask nothing yet."""
-        self.socket = socket_file(config)
+        self.socket, self._state = socket_file(config), config.paths.state
 
     def get(self, path: str, **query: str | int) -> Any:
         """Ask for something and return its JSON."""
@@ -126,8 +126,15 @@ class Daemon:
             raise DaemonRefusedError(_no_entry(self.socket)) from None
         except OSError:
             connection.close()
-            raise DaemonAbsentError(str(self.socket)) from None
+            raise DaemonAbsentError(str(self.socket), self._owner()) from None
         return connection
+
+    def _owner(self) -> str:
+        """Name the daemon that is there and does not answer; empty if there is none to wait for."""
+        from daemon.ownership import owner_of
+
+        owner = owner_of(self._state)
+        return str(owner) if owner is not None and owner.kind == "daemon" else ""
 
 
 def of_run(run: str, *rest: str) -> str:

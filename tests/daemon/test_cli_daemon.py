@@ -1,6 +1,7 @@
 """The commands that speak to a daemon, with a real one."""
 
 import json
+import os
 import signal
 import subprocess
 
@@ -8,6 +9,7 @@ import pytest
 
 from daemon import holding
 from daemon.cli import main
+from daemon.ownership import Ownership
 from engine.clock import epoch
 from tests.daemon.cli_calls import PROGRAM, ROOT, Answer
 from tests.daemon.daemons import HELLO, SLOW, Place
@@ -268,6 +270,19 @@ def test_without_a_daemon_what_a_file_cannot_bring_or_nobody_can_do_is_refused(t
     for command in (["submit", "hello", "--wait"], ["status"], ["cancel", "x"], ["retry", "x"], ["drain"]):
         assert main([*arguments, *command]) == 3, command
     assert "dropmill serve" in capsys.readouterr().err
+
+
+def test_a_daemon_that_does_not_answer_is_named_and_nobody_is_told_to_start_another(tmp_path, capsys):
+    place = Place(tmp_path)
+    ownership = Ownership(place.config.paths.state)
+    ownership.acquire("daemon")
+    try:
+        assert main(["--config", str(place.file), "submit", "hello"]) == 3
+    finally:
+        ownership.release()
+    said = capsys.readouterr().err
+    assert f"process id {os.getpid()}" in said
+    assert "dropmill serve" not in said
 
 
 def test_a_pause_without_a_daemon_holds_the_next_one(tmp_path, capsys):
