@@ -14,6 +14,7 @@ from daemon.claims import CLAIMED, safety
 from daemon.cli import memory
 from daemon.cli.calling import Daemon
 from daemon.cli.catalogue import StockTaking
+from daemon.cli.counting import counted
 from daemon.cli.filed import inboxes
 from daemon.config import Config
 from daemon.ownership import owner_of
@@ -114,10 +115,10 @@ def _memory(config: Config) -> Iterator[Finding]:
         return
     if live and owner_of(config.paths.state) is None:
         yield Finding(
-            "history", "warn", f"{live} runs have not ended and nobody runs them", "`dropmill serve` takes them up"
+            "history", "warn", f"{counted(live, 'live run')} and nobody to carry on", "`dropmill serve` takes them up"
         )
     else:
-        yield Finding("history", "ok", f"it can be read; {live} live runs")
+        yield Finding("history", "ok", f"it can be read; {counted(live, 'live run')}")
 
 
 def _sqlite() -> Iterator[Finding]:

@@ -28,6 +28,10 @@ def complain(err: Output, error: DropmillError, document: bytes | None = None, n
     """
     if isinstance(error, DocumentInvalidError) and document is not None:
         show(err, error.problems, name, document)
+    elif isinstance(error, ConfigInvalidError) and error.source is None:
+        # What is in the way of a change of the settings; they themselves are sound.
+        for problem in error.problems:
+            err.line(Styled("error: ", "bad"), str(problem))
     elif isinstance(error, DocumentInvalidError | ParamsInvalidError | ConfigInvalidError | ScheduleInvalidError):
         subject = f"{error.what} {error.source}" if error.source else error.what
         err.line(Styled("error: ", "bad"), f"{subject} cannot be used:")

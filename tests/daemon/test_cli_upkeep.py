@@ -128,7 +128,10 @@ def test_a_schedule_that_could_not_run_is_not_added(place, call, arguments):
 
 def test_a_schedule_that_a_person_wrote_is_not_removed(place, call):
     before = place.file.read_text()
-    assert call("schedule", "remove", "nightly").status == 2
+    answer = call("schedule", "remove", "nightly")
+    assert answer.status == 2
+    assert "which a person wrote" in answer.err
+    assert "cannot be used" not in answer.err
     assert place.file.read_text() == before
 
 
@@ -187,6 +190,8 @@ def test_a_backup_is_a_sound_copy_that_replaces_nothing(place, call, tmp_path):
         assert connection.execute("SELECT id FROM runs").fetchall() == [(run,)]
     connection.close()
     assert [path for path in (tmp_path / "copy.db.values").rglob("*") if path.is_file()]
+    nowhere = call("backup", str(tmp_path / "nowhere" / "b.db"))
+    assert nowhere.err.strip() == f"error: the backup {tmp_path}/nowhere/b.db cannot be made: no such file or directory"
     again = call("backup", str(target))
     assert (again.status, "already" in again.err) == (2, True)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]

@@ -38,7 +38,8 @@ def command(call: Invocation, *, file: Path) -> None:
         size = _copy(source, file)
         count = _copy_values(values_folder(call.config), values)
     except (OSError, sqlite3.Error) as error:
-        raise InputError(f"the backup {file} cannot be made: {error}") from None
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise InputError(f"the backup {file} cannot be made: {reason.lower()}") from None
     more = f", and {count:,} large outputs in {values}" if count else ""
     call.out.line(f"Wrote {file} ({size:,} bytes){more}")
 
