@@ -20,6 +20,7 @@ PARAM_SCHEMA = {
         "url": {
             "type": "string",
             "minLength": 1,
+            "examples": ["https://example.org/data.json"],
             "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
             "`deny_private` to no address of a private network but those of `allowed_hosts`, with "
             "`environment_proxies` through the proxies that the environment names.",

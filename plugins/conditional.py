@@ -52,6 +52,7 @@ PARAM_SCHEMA = {
     "properties": {
         "condition": {
             "$ref": "#/$defs/condition",
+            "examples": [{"field": "total", "operator": ">=", "value": 100}],
             "description": "A comparison `{field, operator, value}`, or `{all: […]}`, `{any: […]}` or `{not: …}` of "
             "conditions.",
         },

@@ -39,6 +39,7 @@ def _schema() -> Schema:
             },
             "transforms": {
                 "type": "array",
+                "examples": [[{"type": "sort", "by": "total"}]],
                 "description": "The transforms, in order; each takes what the one before left, the last gives the "
                 "output. Fields inside objects are written `a.b`, elements of lists `items.0`.",
                 "items": {

@@ -18,6 +18,7 @@ PARAM_SCHEMA = {
     "properties": {
         "seconds": {
             "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "minLength": 1}],
+            "examples": ["30s"],
             "description": 'How long to wait: a number of seconds, or "250ms", "30s", "5m", "1h30m", "2d".',
         },
         "until": {

@@ -23,6 +23,7 @@ PARAM_SCHEMA = {
         "function": {
             "type": "string",
             "pattern": "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$",
+            "examples": ["reports:weekly"],
             "description": "`package.module:function` or `module.function`, in one of the folders of the setting "
             "`folders`. It may be async. A module whose file changed is imported anew.",
         },

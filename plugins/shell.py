@@ -34,6 +34,7 @@ PARAM_SCHEMA = {
             "type": "array",
             "items": {"type": "string"},
             "minItems": 1,
+            "examples": [["echo", "hello"]],
             "description": "The program and its arguments; no shell reads them. Either this or `command`.",
         },
         "command": {

@@ -54,9 +54,15 @@ def sample(task_type: str, schema: Mapping[str, Any] | None, required: Sequence[
     """Make a task of this type with its required fields filled in."""
     schema = schema or {}
     described = schema.get("properties", {})
-    needed = dict.fromkeys([*required, *schema.get("required", ())])
+    needed = dict.fromkeys([*required, *schema.get("required", ()), *_otherwise(schema)])
     fields = {name: _sample(_found(described.get(name, {}), schema), schema) for name in needed}
     return {"id": task_type.rpartition("/")[2], "type": task_type} | fields
+
+
+def _otherwise(schema: Mapping[str, Any]) -> Sequence[str]:
+    """Return what is required as long as something else is not there, as in `argv` where there is no `command`."""
+    missing = schema.get("if", {}).get("not", {}).get("required")
+    return schema.get("then", {}).get("required", ()) if missing else ()
 
 
 def _field(name: str, field: Mapping[str, Any], is_required: bool) -> Field:  # noqa: FBT001 -- a value like the others

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from daemon.cli import fields, moments, text
 from daemon.cli.tailing import Tail, last_lines
 from engine.clock import epoch
+from engine.registry import Registry
 
 NOW = epoch("2027-03-05T12:00:00Z")
 
@@ -196,3 +197,11 @@ def test_a_value_is_opened_up_only_where_it_does_not_fit():
         "}",
     ]
     assert len(text.laid_out(value, 200)) == 1
+
+
+def test_the_sample_of_every_built_in_task_type_can_be_run():
+    registry = Registry()
+    types = registry.load().types
+    samples = {name: fields.sample(name, each.param_schema, each.required_fields) for name, each in types.items()}
+    own = {name: {key: task[key] for key in task if key not in ("id", "type")} for name, task in samples.items()}
+    assert {name: found for name in own if (found := registry.problems(name, own[name]))} == {}
