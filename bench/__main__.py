@@ -21,7 +21,11 @@ WORKLOADS: dict[str, tuple[str, Callable[[], list[Graph]], str, int]] = {
     "W3": ("50 layers of 100", lambda: [layers(50, 100)], "noop", 2),
     "W4": ("500 x 20 ms, 16 workers", lambda: [loose(500)], "nap", 16),
     "W5": ("200 runs of 3", lambda: [chain(3) for _ in range(200)], "noop", 2),
+    "W6": ("10,000 in layers of 100", lambda: [layers(100, 100)], "noop", 2),
+    "W7": ("100,000 in layers of 100", lambda: [layers(1000, 100)], "noop", 2),
 }
+# A large document takes seconds on each side: fewer rounds say enough.
+LARGE, LARGE_ROUNDS = ("W6", "W7"), 2
 
 WHOLE: dict[str, Callable[[], dict[str, object]]] = {"documents": documents.measure, "daemon": daemon.measure}
 
@@ -63,7 +67,7 @@ def main() -> int:
     for name in names:
         if name in WHOLE:
             continue
-        row = workload(name, asked.rounds)
+        row = workload(name, min(asked.rounds, LARGE_ROUNDS) if name in LARGE else asked.rounds)
         results[name] = row
         print(
             f"{name:4} {row['title']:26} {row['ours_us_per_task']:>10} {row['bare_us_per_task']:>10} {row['ratio']:>7}",

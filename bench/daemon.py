@@ -156,6 +156,36 @@ def idle(seconds: float = 20.0) -> dict[str, object]:
     }
 
 
+def history(runs: int = 1_000_000) -> dict[str, object]:
+    """Start on a long history; seconds to READY, and how long `dropmill runs` and `show` take beside an empty one."""
+    with tempfile.TemporaryDirectory(prefix="dropmill-bench-") as folder:
+        mill = Mill(Path(folder))
+        with mill.running() as empty:
+            mill.drop("first")
+            mill.wait(ENDED, 1)
+        with contextlib.closing(sqlite3.connect(mill.state / "state.db")) as memory:
+            names = ", ".join(row[1] for row in memory.execute("PRAGMA table_info(runs)") if row[1] not in ("pk", "id"))
+            copy = f"INSERT INTO runs (id, {names}) SELECT printf('%026d', ?), {names} FROM runs WHERE pk = 1"  # noqa: S608
+            task = (
+                "INSERT INTO tasks SELECT ?, key, position, type, state, attempt, reason, message, started_at,"
+                " ended_at, due_at, memo, output, output_ref FROM tasks WHERE run_pk = 1"
+            )
+            memory.execute("DROP INDEX IF EXISTS runs_by_claim")
+            memory.executemany(copy, ((number,) for number in range(2, runs + 1)))
+            memory.executemany(task, ((number,) for number in range(2, runs + 1)))
+            memory.execute("CREATE UNIQUE INDEX runs_by_claim ON runs (id, claim) WHERE claim IS NOT NULL")
+            memory.commit()
+        found: dict[str, object] = {"ready_empty_s": round(empty, 3)}
+        with mill.running() as ready:
+            found["ready_s"] = round(ready, 3)
+            for words in (["runs"], ["runs", "--state", "FAILED"], ["show", "last"]):
+                begin = time.perf_counter()
+                program = [Path(sys.executable).parent / "dropmill", "--config", str(mill.config), *words]
+                subprocess.run(program, check=True, capture_output=True)  # noqa: S603 -- our own program
+                found["_".join(words)] = round(time.perf_counter() - begin, 3)
+    return found
+
+
 def _tree(pid: int) -> list[int]:
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [pid, *(below for child in children for below in _tree(child))]
@@ -176,7 +206,13 @@ def _pss(pid: int) -> int:
 def measure() -> dict[str, object]:
     """Measure all of it and print a line each."""
     found: dict[str, object] = {}
-    for name, take in (("idle", idle), ("drop", drop_latency), ("files", many_files), ("schedules", schedules)):
+    for name, take in (
+        ("idle", idle),
+        ("drop", drop_latency),
+        ("files", many_files),
+        ("schedules", schedules),
+        ("history", history),
+    ):
         found[name] = take()
         print(f"{name}: {json.dumps(found[name])}", flush=True)
     return found

@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913 -- one choice each, by name
 ) -> RunView:
     """Run a workflow to its end and return it as `dropmill show --json` would show it.
 
-    `workflow` is a document as dict, JSON text or bytes, or the path of one. `plugins` are folders of plugin files,
+    `workflow` is a document as dict, JSON text or bytes, or the path of one (a Path, or its text). `plugins` are folders of plugin files,
     `settings` what the operator would write under [plugins.TYPE]; a `registry` of your own goes before `plugins`.
     `keep` is a state folder for the history; without it nothing is kept. Raises DocumentInvalidError or
     ParamsInvalidError with every problem; a run that fails is a result.
@@ -131,6 +131,9 @@ def _read(workflow: Document) -> tuple[bytes, str | None]:
     if isinstance(workflow, bytes):
         return workflow, None
     if isinstance(workflow, str):
+        # No JSON document begins like a path does; a text that is neither is judged, and refused, as JSON.
+        if not workflow.lstrip().startswith(("{", "[")) and Path(workflow).is_file():
+            return Path(workflow).read_bytes(), workflow
         return workflow.encode(), None
     return json.dumps(workflow, ensure_ascii=False).encode(), None
 

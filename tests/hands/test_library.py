@@ -1,4 +1,5 @@
 import asyncio
+import json
 import subprocess
 import sys
 
@@ -29,6 +30,12 @@ def test_an_async_caller_runs_several_side_by_side():
         return await asyncio.gather(engine.execute(DOUBLE, {"n": 1}), engine.execute(DOUBLE))
 
     assert [result.outputs()["b"] for result in asyncio.run(both())] == [2, 4]
+
+
+def test_a_document_can_be_named_by_its_path(tmp_path):
+    file = tmp_path / "double.json"
+    file.write_text(json.dumps(DOUBLE))
+    assert engine.run(file).outputs() == engine.run(str(file)).outputs() == {"a": 2, "b": 4}
 
 
 def test_a_run_that_fails_is_a_result():
