@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913 -- one choice each, by name
 ) -> RunView:
     """Run a workflow to its end and return it as `dropmill show --json` would show it.
 
-    `workflow` is a document as dict, JSON text or bytes, or the path of one (a Path, or its text). `plugins` are folders of plugin files,
+    `workflow` is a document as dict, JSON text or bytes, or the path of one. `plugins` are folders of plugin files,
     `settings` what the operator would write under [plugins.TYPE]; a `registry` of your own goes before `plugins`.
     `keep` is a state folder for the history; without it nothing is kept. Raises DocumentInvalidError or
     ParamsInvalidError with every problem; a run that fails is a result.
