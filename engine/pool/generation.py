@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from engine import tree
@@ -44,17 +44,18 @@ class Generation:
         self._mark = f"{_SERVER_MARK}={os.urandom(8).hex()}"
         self._frames: Frames[Heard] = Frames(FromServer)
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        self._said = os.memfd_create("dropmill-server", os.MFD_CLOEXEC)
-        self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)  # noqa: FBT003 -- the library's signature
-        try:
-            self._process = self._spawn(state, environment, theirs.fileno(), page, directory)
-        except OSError as error:
-            self._control.close()
-            os.close(self._said)
-            raise BackendError(f"{sys.executable}: {error.strerror}") from error
-        finally:
-            theirs.close()
+        with ExitStack() as made:
+            try:
+                self._said = os.memfd_create("dropmill-server", os.MFD_CLOEXEC)
+                made.callback(os.close, self._said)
+                self._control, theirs = socket.socketpair()
+                made.callback(self._control.close)
+                self._control.setblocking(False)  # noqa: FBT003 -- the library's signature
+                with theirs:
+                    self._process = self._spawn(state, environment, theirs.fileno(), page, directory)
+            except OSError as error:
+                raise BackendError(f"{sys.executable}: {error.strerror}") from error
+            made.pop_all()
 
     def _spawn(
         self, state: str, environment: Mapping[str, str], control: int, page: int, directory: Path | None

@@ -4,6 +4,7 @@ Built-in plugins are modules of a package, the operator's are files in folders, 
 Called by the runner, by whoever starts workers (probing, changes) and by users of the library. Knows no attempt.
 """
 
+import contextlib
 import importlib.util
 import os
 import stat
@@ -39,6 +40,7 @@ class Registry:
         self.tasks: dict[str, dict[str, Any]] = {}
         self._builtin_package = builtin_package
         self._folders = [Path(folder).absolute() for folder in folders]
+        self._looked: tuple[tuple[str, int, int, int], ...] = ()
         self._registered: dict[str, Plugin] = {}
         self._plugins: dict[str, Plugin] = {}
         self._overridden: dict[str, str] = {}
@@ -80,7 +82,10 @@ class Registry:
 
     def fingerprint(self) -> Hashable:
         """Return a value that changes when a Python file in a plugin folder does; take it before `load`."""
-        return tuple(entry for folder in self._folders for entry in _states(str(folder)))
+        # Where nobody can look (no file descriptors left) nothing has changed for all we know.
+        with contextlib.suppress(OSError):
+            self._looked = tuple(entry for folder in self._folders for entry in _states(str(folder)))
+        return self._looked
 
     def problems(self, task_type: str, fields: Mapping[str, Any]) -> Sequence[str]:
         """Say everything that the task type has against these fields; a type nobody has answers with KeyError."""
@@ -191,11 +196,14 @@ def _is_readable_file(path: Path) -> bool:
 
 
 def _states(folder: str) -> Iterable[tuple[str, int, int, int]]:
-    """Yield path, size, change time and inode of every Python file that a plugin of this folder may be made of."""
+    """Yield path, size, change time and inode of every Python file that a plugin of this folder may be made of.
+
+    A folder that is not there, or not for us, has none; raises OSError where that cannot be seen.
+    """
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
     for entry in entries:
         try:

@@ -1,5 +1,7 @@
 """The pool of worker processes keeps the contract of a backend."""
 
+import resource
+
 import pytest
 
 from tests.hands.backend_contract import BackendContract
@@ -52,3 +54,19 @@ def test_a_stop_does_not_wait_for_an_import(make_backend, tmp_path, monkeypatch)
     pool.stop(0.0)
     assert pool.server_pids == []
     assert not imported.exists()
+
+
+def test_without_descriptors_changed_plugins_wait_and_nobody_fails(make_backend, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    pool = make_backend(folders=[plugins])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    pool._crew._fingerprint = lambda: "changed"
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        assert pool.catalogue().types == {}
+        assert "cannot be started" in pool.problem
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    pool.collect(0.0)
+    assert pool.reserve("any", "worker")

@@ -1,5 +1,6 @@
 import inspect
 import os
+import resource
 import select
 import socket
 import sys
@@ -395,6 +396,20 @@ def test_the_fingerprint_changes_with_every_change_of_code(folder, change):
     before = registry.fingerprint()
     assert hash(before) == hash(registry.fingerprint())
     change(folder)
+    assert registry.fingerprint() != before
+
+
+def test_the_fingerprint_does_not_change_where_nobody_can_look(folder):
+    (folder / "one.py").write_text("TASK_TYPE = 'one'\n")
+    registry = Registry("", [folder])
+    before = registry.fingerprint()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        assert registry.fingerprint() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (folder / "one.py").unlink()
     assert registry.fingerprint() != before
 
 
