@@ -179,7 +179,7 @@ class Service:
         watchdog = Watchdog(self._notifier, self._pulses(assembly), self._environ)
         pause = min(_LOOK_SECONDS, watchdog.interval or _LOOK_SECONDS)
         next_ping = 0.0
-        reloads, seen = signals.reloads, _stamps(config)
+        started, reloads, seen = config, signals.reloads, _stamps(config)
         catalogue = assembly.executor.catalogue()
         while not signals.stops and self._failure is None and not self._is_drained(assembly):
             signals.wait(pause)
@@ -195,9 +195,11 @@ class Service:
                 self._notifier.status(self._status(assembly))
                 self.troubles.note_all(shortages(config.paths.state))
             stamps = _stamps(config)
+            if stamps is None:
+                stamps = seen
             if signals.reloads != reloads or stamps != seen:
                 reloads, seen = signals.reloads, stamps
-                config = self._reload(config)
+                config = self._reload(config, started)
 
     def _note_held(self, assembly: Assembly) -> None:
         held = assembly.executor.held
@@ -226,8 +228,11 @@ class Service:
         part: Any = self._parts[name]
         return int(part.pulse)
 
-    def _reload(self, config: Config) -> Config:
-        """Read the configuration again; a broken one leaves the settings in force and is said once."""
+    def _reload(self, config: Config, started: Config) -> Config:
+        """Read the configuration again; a broken one leaves the settings in force and is said once.
+
+        What counts only after a restart is told apart by the configuration that the daemon `started` with.
+        """
         self._notifier.reloading(ticks())
         try:
             fresh = load(self._path, self._environ)
@@ -242,7 +247,7 @@ class Service:
             reload = getattr(part, "reload", None)
             if reload is not None:
                 reload(fresh)
-        logger.info("the configuration was read again; {}", _needs_restart(config, fresh))
+        logger.info("the configuration was read again; {}", _needs_restart(started, fresh))
         self._notifier.ready("the configuration was read again")
         return fresh
 
@@ -287,14 +292,17 @@ def _shown(part: Any) -> Any:
     return part.status() if callable(part.status) else part.status
 
 
-def _stamps(config: Config) -> tuple[tuple[str, int, int], ...]:
-    """Return what shows that a file of the configuration has changed."""
+def _stamps(config: Config) -> tuple[tuple[str, int, int], ...] | None:
+    """Return what shows that a file of the configuration has changed; None while that cannot be seen."""
     found = []
-    for path in config.loaded.watched:
-        for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
-            with contextlib.suppress(OSError):
-                status = file.stat()
-                found.append((str(file), status.st_mtime_ns, status.st_size))
+    try:
+        for path in config.loaded.watched:
+            for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+                with contextlib.suppress(FileNotFoundError):
+                    status = file.stat()
+                    found.append((str(file), status.st_mtime_ns, status.st_size))
+    except OSError:  # no file descriptors left, or a disk that does not answer: nothing has changed for all we know
+        return None
     return tuple(found)
 
 

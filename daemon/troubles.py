@@ -52,10 +52,21 @@ class Troubles:
 
 def shortages(state: Path) -> dict[str, str]:
     """Look at free disk space and free file descriptors; an empty sentence says that there is enough."""
-    free = shutil.disk_usage(state).free
-    used = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return {"disk": _disk(state), "descriptors": _descriptors()}
+
+
+def _disk(state: Path) -> str:
+    try:
+        free = shutil.disk_usage(state).free
+    except OSError as error:
+        return f"the free space where {state} is cannot be seen: {error.strerror}"
+    return f"only {free // 2**20} MiB are free where {state} is" if free < _FREE_BYTES else ""
+
+
+def _descriptors() -> str:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return {
-        "disk": f"only {free // 2**20} MiB are free where {state} is" if free < _FREE_BYTES else "",
-        "descriptors": f"{used} of {limit} file descriptors are in use" if limit - used < _FREE_DESCRIPTORS else "",
-    }
+    try:
+        used = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError:  # counting takes one itself
+        return f"all {limit} file descriptors are in use"
+    return f"{used} of {limit} file descriptors are in use" if limit - used < _FREE_DESCRIPTORS else ""
