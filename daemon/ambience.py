@@ -1,6 +1,6 @@
 """What belongs to the operator and not to a document: the allow-listed environment and the secrets.
 
-Read once at start (and again on reload); expressions see them, and the values of secrets are redacted everywhere.
+Read once at start; expressions see them, and the values of secrets are redacted everywhere.
 """
 
 import os
