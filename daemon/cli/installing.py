@@ -138,21 +138,21 @@ def _place(file: Path, config: Config | None, *, is_user: bool) -> unit.Place:
         return unit.Place(_program(), file, grace)
     writes = [] if config is None else [path for path in _written(config) if not _is_below(path, _MADE_BY_SYSTEMD)]
     reads = [*_code(), file.parent, *([] if config is None else _read(config))]
-    _refuse_odd([path for path in (*reads, *writes) if _is_below(path, unit.HOMES)])
+    _refuse_odd([path for path in (*reads, *writes) if _is_below(path, unit.HIDDEN)])
     return unit.Place(
         _program(),
         file,
         grace,
-        writes=_outermost(path for path in writes if not _is_below(path, unit.HOMES)),
-        hidden=_outermost(path for path in reads if _is_below(path, unit.HOMES)),
-        hidden_writes=_outermost(path for path in writes if _is_below(path, unit.HOMES)),
+        writes=_outermost(path for path in writes if not _is_below(path, unit.HIDDEN)),
+        hidden=_outermost(path for path in reads if _is_below(path, unit.HIDDEN)),
+        hidden_writes=_outermost(path for path in writes if _is_below(path, unit.HIDDEN)),
     )
 
 
 def _refuse_odd(hidden: Iterable[Path]) -> None:
     """Refuse what would open a whole home to the service, and what systemd cannot read."""
     for path in hidden:
-        if path.parent in unit.HOMES or path in unit.HOMES:
+        if path.parent in unit.HOMES or path in unit.HIDDEN:
             raise click.ClickException(
                 f"the service would have to see all of {path}: move the configuration and its folders into a folder of "
                 "their own, such as /etc/dropmill, or use --user"

@@ -15,6 +15,7 @@ from daemon.exits import Exit
 FOLDER_NAME = "dropmill"  # of /var/lib, /var/log, /etc and /run
 ACCOUNT = "dropmill"
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides
+HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))  # noqa: S108 -- and what PrivateTmp= hides
 _STOP_MARGIN_SECONDS = 60
 
 

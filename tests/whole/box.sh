@@ -11,11 +11,6 @@ mount -t tmpfs -o mode=755 box "$folder"
 mkdir "$folder/upper" "$folder/work" "$folder/root"
 mount -t overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" box "$folder/root"
 root=$folder/root
-for path in "$@"; do
-    mount --bind "$path" "$root$path"
-    mount -o remount,ro,bind "$root$path"
-done
-
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
@@ -23,6 +18,11 @@ for place in run tmp dev; do
     mount -t tmpfs -o mode=755 "$place" "$root/$place"
 done
 chmod 1777 "$root/tmp"
+for path in "$@"; do
+    mkdir -p "$root$path" # a checkout may lie in what is empty by now
+    mount --bind "$path" "$root$path"
+    mount -o remount,ro,bind "$root$path"
+done
 for device in null zero full random urandom tty; do
     touch "$root/dev/$device"
     mount --bind "/dev/$device" "$root/dev/$device"
