@@ -227,8 +227,19 @@ class Mill:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read the database without writing to it."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.state}/state.db?mode=ro", uri=True, timeout=30)) as base:
-            return base.execute(query, values).fetchall()
+
+        def read() -> tuple[list[tuple[Any, ...]]] | None:
+            try:
+                place = f"file:{self.state}/state.db?mode=ro"
+                with contextlib.closing(sqlite3.connect(place, uri=True, timeout=30)) as base:
+                    return (base.execute(query, values).fetchall(),)
+            except sqlite3.OperationalError as error:
+                # A reader that may not write cannot open what its last owner is closing at this very moment.
+                if "unable to open" not in str(error):
+                    raise
+                return None
+
+        return wait_for(read, "the database to be open or closed")[0]
 
     def run(self, key: str) -> dict[str, Any]:
         """Ask the daemon for a run."""
