@@ -165,7 +165,7 @@ def history(runs: int = 1_000_000) -> dict[str, object]:
             mill.wait(ENDED, 1)
         with contextlib.closing(sqlite3.connect(mill.state / "state.db")) as memory:
             names = ", ".join(row[1] for row in memory.execute("PRAGMA table_info(runs)") if row[1] not in ("pk", "id"))
-            copy = f"INSERT INTO runs (id, {names}) SELECT printf('%026d', ?), {names} FROM runs WHERE pk = 1"  # noqa: S608
+            copy = f"INSERT INTO runs (id, {names}) SELECT printf('%026d', ?), {names} FROM runs WHERE pk = 1"  # noqa: S608 -- names of columns, from the database itself
             task = (
                 "INSERT INTO tasks SELECT ?, key, position, type, state, attempt, reason, message, started_at,"
                 " ended_at, due_at, memo, output, output_ref FROM tasks WHERE run_pk = 1"

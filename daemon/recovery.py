@@ -14,12 +14,14 @@ from daemon.intake import judge
 from engine import strictjson
 from engine.errors import DocumentInvalidError
 from engine.executor import Executor, scope
+from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
 from engine.node import Snapshot
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
 from engine.points import sync_point
 from engine.run import Run
+from engine.states import ENDED, Reason, State
 from engine.task import Catalogue, TaskType
 from engine.values import Values
 from engine.views import OpenRun, OpenTask
@@ -67,6 +69,7 @@ class Recovery:
                 run, plan = self._rebuild(record)
             except DocumentInvalidError as error:
                 refused.append((record.id, str(error)))
+                self._executor.give_up(record.id, _ending(record, str(error)))
                 continue
             lost += sum(1 for _ in run.running())
             sync_point("recovery.rebuilt")
@@ -113,6 +116,16 @@ def _permissive(document: bytes, limits: Limits) -> Catalogue:
     value, _ = strictjson.parse(document, limits)
     tasks = value["tasks"] if isinstance(value, dict) else ()
     return Catalogue({task["type"]: TaskType(type=task["type"]) for task in tasks})
+
+
+def _ending(record: OpenRun, why: str) -> list[Order]:
+    """Return what ends a run whose document cannot be read any more: nothing of it stays RUNNING for ever."""
+    orders: list[Order] = []
+    for key, task in record.tasks.items():
+        if task.state not in ENDED:
+            attempt = task.attempt if task.state in (State.RUNNING, State.WAITING) else 0
+            orders.append(Cancel(key, attempt, Reason.INVALID, why))
+    return [*orders, Finish(State.FAILED, Reason.INVALID, why)]
 
 
 def _snapshot(task: OpenTask) -> Snapshot:

@@ -203,6 +203,10 @@ class Executor:
         """Add a listener; it hears every durable turn from the next one on."""
         self._listeners = (*self._listeners, listener)
 
+    def give_up(self, run: str, orders: Sequence[Order]) -> None:
+        """Record the end of a run that nobody can take up (recovery); call before `start`."""
+        self._keep(run, list(orders))
+
     def hold(self, reason: str) -> None:
         """Start no further task until `release`; what runs goes on and may end. Safe from any thread."""
         self.held = reason

@@ -192,7 +192,12 @@ class Desk:
         self._assembly.executor.release()
 
     def drain(self) -> None:
-        """Take nothing new, finish what lives, then stop the daemon."""
+        """Take nothing new, finish what lives, then stop the daemon.
+
+        Raises DaemonRefusedError while it is paused: nothing that waits would ever end.
+        """
+        if self._assembly.executor.held:
+            raise DaemonRefusedError("it is paused, so what waits would never end; `dropmill resume` first")
         self._is_draining = True
         self._drain()
 

@@ -302,3 +302,14 @@ def test_the_description_is_json_that_names_every_route(house):
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     references = [part.split('"')[0] for part in json.dumps(found).split("#/components/schemas/")[1:]]
     assert set(references) <= set(found["components"]["schemas"])
+
+
+def test_a_drain_is_refused_while_it_is_paused_since_what_waits_would_never_end(tmp_path):
+    house = House(tmp_path).begin()
+    try:
+        house.ask("POST", "/api/v1/pause")
+        assert house.ask("POST", "/api/v1/drain").status == 409
+        house.ask("POST", "/api/v1/resume")
+        assert house.ask("POST", "/api/v1/drain").status == 202
+    finally:
+        house.end()

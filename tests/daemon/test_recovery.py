@@ -1,5 +1,8 @@
 """What a restart makes of runs that were accepted under other circumstances than those of the moment."""
 
+import contextlib
+import sqlite3
+
 import msgspec
 import pytest
 
@@ -71,3 +74,18 @@ def test_a_limit_that_was_lowered_refuses_no_run_that_was_accepted(make):
     later = make()
     assert take_up(later, Limits(document_bytes=10, document_depth=1, document_tasks=1)).refused == ()
     assert later.end_of(run).state is State.COMPLETED
+
+
+def test_a_run_whose_document_cannot_be_read_any_more_is_ended_and_says_why(make):
+    life = make()
+    run = accept(life, written(life), Limits())
+    with contextlib.closing(sqlite3.connect(life.folder / "state.db")) as memory:
+        memory.execute("UPDATE workflows SET document = ?", (b'{"tasks": [{"id": "a", "type": "ledger", "when": 1}]}',))
+        memory.commit()
+    later = make()
+    report = take_up(later, Limits())
+    assert [key for key, _ in report.refused] == [run]
+    ended = later.end_of(run)
+    assert (ended.state, ended.reason) == (State.FAILED, "invalid")
+    assert "when" in ended.message
+    assert {task.state for task in ended.tasks} == {State.CANCELLED}
