@@ -14,14 +14,12 @@ from daemon.intake import Intake
 from daemon.library import Library
 from daemon.ownership import Ownership
 from daemon.whereabouts import database_url, values_folder
-from engine import tree
 from engine.attemptlog import AttemptLogs
 from engine.clock import SystemClock
 from engine.errors import BackendError
 from engine.executor import Executor, Listener
 from engine.history import History
-from engine.pool import Pool
-from engine.pool.generation import STATE_MARK
+from engine.pool import Pool, end_leftovers
 from engine.store import Store
 from engine.values import Values
 
@@ -87,7 +85,7 @@ class Assembly:
         self._parts.callback(self.ownership.release)
         if self._directory is not None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        left = tree.end_marked(f"{STATE_MARK}={self._mark}", _LEFTOVER_SECONDS)
+        left = end_leftovers(self._mark, _LEFTOVER_SECONDS)
         if left:
             pids = ", ".join(str(process.pid) for process in left)
             raise BackendError(f"processes of a former life cannot be ended (pids {pids})")
