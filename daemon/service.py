@@ -58,6 +58,7 @@ class Service:
         self._wishes: dict[str, Mapping[str, Callable[..., Any]]] = {}
         self._failure: BaseException | None = None
         self._is_draining = False
+        self._stamps_at_start: tuple[tuple[str, int, int], ...] | None = None
         self.phase = "starting"
         self._log: log.Log | None = None
         self.troubles = Troubles()
@@ -77,6 +78,7 @@ class Service:
         signals = Signals()
         try:
             config = load(self._path, self._environ)
+            self._stamps_at_start = _stamps(config)
             self._serve(config, signals)
         except DropmillError as error:
             self._failure = self._failure or error
@@ -179,7 +181,8 @@ class Service:
         watchdog = Watchdog(self._notifier, self._pulses(assembly), self._environ)
         pause = min(_LOOK_SECONDS, watchdog.interval or _LOOK_SECONDS)
         next_ping = 0.0
-        started, reloads, seen = config, signals.reloads, _stamps(config)
+        # From before READY: what came since then, a signal or a changed file, must not be missed.
+        started, reloads, seen = config, 0, self._stamps_at_start
         catalogue = assembly.executor.catalogue()
         while not signals.stops and self._failure is None and not self._is_drained(assembly):
             signals.wait(pause)
