@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -41,14 +42,24 @@ class Crash(BaseException):
 
 
 class Player:
-    """An executor whose runs end when the test says so, with each end durable before anybody hears of it."""
+    """An executor whose runs end when the test says so, with each end durable before anybody hears of it.
+
+    Called by the inbox's thread and the test's: who sees a run in the memory can end it at once.
+    """
 
     def __init__(self, store: Store, history: History, clock: Clock) -> None:
         self._store, self._history, self._clock = store, history, clock
         self._listeners: list[Callable[[str, Sequence[Order], float], None]] = []
-        self.runs = [run.id for run in history.open_runs()]
+        self._lock = threading.RLock()
+        self._runs = [run.id for run in history.open_runs()]
         self.submissions: list[Submission] = []
         self.is_quick = False
+
+    @property
+    def runs(self) -> list[str]:
+        """List the live runs, the oldest first; waits for one that is being made, which the memory may show before."""
+        with self._lock:
+            return list(self._runs)
 
     @property
     def live(self) -> int:
@@ -63,11 +74,12 @@ class Player:
     def submit(self, submission: Submission, _plan: Plan) -> "Future[Receipt]":
         self.submissions.append(submission)
         now = self._clock.wall()
-        [receipt] = self._store.create([(new_id(now, os.urandom(10)), submission, now)])
-        if receipt.is_new:
-            self.runs.append(receipt.run)
-            if self.is_quick:
-                self.finish(receipt.run)
+        with self._lock:
+            [receipt] = self._store.create([(new_id(now, os.urandom(10)), submission, now)])
+            if receipt.is_new:
+                self._runs.append(receipt.run)
+        if receipt.is_new and self.is_quick:
+            self.finish(receipt.run)
         return _done(receipt)
 
     def finish(self, run: str = "", state: State = State.COMPLETED) -> str:
@@ -79,7 +91,8 @@ class Player:
             orders += [Start(task.id, 1, {}, {}), Complete(task.id, 1, b'"done"', USAGE)]
         for order in (*orders, Finish(state)):
             assert not self._store.write([(run, [order])], now)
-        self.runs.remove(run)
+        with self._lock:
+            self._runs.remove(run)
         for listener in self._listeners:
             listener(run, [Finish(state)], now)
         return run

@@ -1,6 +1,7 @@
 """A crash at every arrow of a dropped file's way, and the next life: one run, one folder, one result, settled rows."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,24 @@ def test_after_a_crash_while_it_was_rejected_a_file_is_in_one_folder_with_its_er
     house.end()
     assert house.listing("rejected") == ["a.json", "a.json.error.json"]
     assert house.history.runs() == []
+
+
+def test_a_run_of_these_tests_can_be_ended_as_soon_as_the_memory_shows_it(tmp_path: Path, monkeypatch):
+    house = House(tmp_path).begin()
+    create, shown = house.store.create, []
+
+    def slow_create(rows):
+        receipts = create(rows)
+        reader = threading.Thread(target=lambda: shown.append((len(house.history.runs()), len(house.player.runs))))
+        reader.start()
+        reader.join(0.1)  # it has read, or waits until the run is known
+        return receipts
+
+    monkeypatch.setattr(house.store, "create", slow_create)
+    house.drop("a.json")
+    house.heard("accepted")
+    wait_for(lambda: shown == [(1, 1)], "the run to be seen")
+    house.end()
 
 
 def test_a_run_that_is_live_is_waited_for_in_the_next_life(tmp_path: Path):
