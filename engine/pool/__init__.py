@@ -7,7 +7,6 @@ report.
 
 import os
 import select
-import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from engine.errors import BackendError
 from engine.facts import Failed, Report
 from engine.limits import Limits
 from engine.messages import Done, FrameError, FromWorker, Hello, Load, Returned
+from engine.pool.bell import Bell
 from engine.pool.crew import EXIT_SECONDS, Crew, Death
 from engine.pool.feed import Feed
 from engine.pool.generation import STATE_MARK
@@ -85,10 +85,8 @@ class Pool:
         )
         self._warden = Warden(self._crew, grace_seconds)
         self._feed = Feed(self._crew, self._warden, self._clock)
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        # `wake` may come from any thread at any time: the descriptor must not become another file's while it can.
-        weakref.finalize(self, os.close, self._bell)
-        self._crew.watch(self._bell)
+        self._bell = Bell()
+        self._crew.watch(self._bell.descriptor)
         self._reports: list[tuple[str, Report]] = []
         self._is_started = self._is_stopping = self._is_stopped = self._is_woken = False
         self._counters = Counters()
@@ -132,6 +130,7 @@ class Pool:
         self._bury_dead()
         self._is_stopped = True
         self._crew.close()
+        self._bell.take_down()
         self._logs.close()
 
     def catalogue(self) -> Catalogue:
@@ -195,8 +194,7 @@ class Pool:
 
     def wake(self) -> None:
         """Make a `collect` that is waiting return; safe from any thread and from a signal handler."""
-        with suppress(BlockingIOError):  # rung so often already that once more makes no difference
-            os.eventfd_write(self._bell, 1)
+        self._bell.ring()
 
     @property
     def workers(self) -> list[WorkerView]:
@@ -227,8 +225,8 @@ class Pool:
             lane = crew.by_descriptor.get(descriptor)
             if lane is not None:
                 self._hear(lane, events)
-            elif descriptor == self._bell:
-                os.eventfd_read(self._bell)
+            elif descriptor == self._bell.descriptor:
+                self._bell.hush()
                 self._is_woken = True
             else:
                 crew.react(descriptor)
