@@ -14,7 +14,10 @@ from engine.task import Catalogue
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False):
-    """Hand one attempt over: everything a worker needs, resolved. `timeout` in seconds from its first instruction."""
+    """Hand one attempt over: everything a worker needs, resolved. `timeout` in seconds from its first instruction.
+
+    `origin` is the type of the trigger that the document or its parameters came by ("" where nobody knows).
+    """
 
     run: str
     task: str
@@ -28,6 +31,7 @@ class Assignment(msgspec.Struct, frozen=True, gc=False):
     memory_limit: int | None = None
     cpu_limit: float | None = None
     secrets: tuple[str, ...] = ()
+    origin: str = ""
 
 
 class Backend(Protocol):

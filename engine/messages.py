@@ -17,7 +17,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
     """Pool to worker: call the plugin of `type` for this attempt.
 
     `seq` names the attempt on this pipe; `fields` is JSON; `secrets` are the values to redact;
-    limits are bytes and seconds.
+    limits are bytes and seconds, `origin` the type of the trigger that the document or its parameters came by.
     """
 
     seq: int
@@ -31,6 +31,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
     secrets: tuple[str, ...] = ()
     memory_limit: int | None = None
     cpu_limit: float | None = None
+    origin: str = ""
 
 
 class Done(msgspec.Struct, frozen=True, tag_field="kind", tag="r", array_like=True, gc=False):

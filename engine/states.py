@@ -92,6 +92,7 @@ class Reason(StrEnum):
     PLUGIN_BROKEN = "plugin_broken"
     MEMORY_LIMIT = "memory_limit"
     CPU_LIMIT = "cpu_limit"
+    CIRCUIT_OPEN = "circuit_open"
     DAEMON_LOST = "daemon_lost"
     DAEMON_STOPPED = "daemon_stopped"
     LOST_TOO_OFTEN = "lost_too_often"
@@ -129,6 +130,7 @@ MEANING: dict[Reason, str] = {
     Reason.PLUGIN_BROKEN: "the plugin could not be imported",
     Reason.MEMORY_LIMIT: "the attempt used more memory than its limit",
     Reason.CPU_LIMIT: "the attempt used more processor time than its limit",
+    Reason.CIRCUIT_OPEN: "a host that failed too often is left alone for a while, and was not called",
     Reason.DAEMON_LOST: "the process that owned the run died while the attempt ran",
     Reason.DAEMON_STOPPED: "the process that owned the run was stopped while the attempt ran",
     Reason.LOST_TOO_OFTEN: "the attempt was lost with its process more often than allowed",

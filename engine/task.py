@@ -34,7 +34,7 @@ RESERVED_FIELDS = frozenset(
     }
 )
 # What the runner adds to the dict that `run(task)` receives; a field of the same name would be hidden.
-HANDED_FIELDS = frozenset({"inputs", "output", "memo", "run", "attempt", "settings"})
+HANDED_FIELDS = frozenset({"inputs", "output", "memo", "run", "attempt", "settings", "origin"})
 
 
 class TaskType(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ Unlike http_request it logs what went wrong and returns False, and takes an answ
 import logging
 from typing import Any
 
+from engine.task import fail
 from plugins._parts.bounds import CONNECT_SECONDS, MAX_REDIRECTS, READ_SECONDS, Bounds, policy
 from plugins._parts.reply import ExchangeError, as_json
 
@@ -22,8 +23,10 @@ PARAM_SCHEMA = {
             "minLength": 1,
             "examples": ["https://example.org/data.json"],
             "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
-            "`deny_private` to no address of a private network but those of `allowed_hosts`, with "
-            "`environment_proxies` through the proxies that the environment names.",
+            "`deny_private`, and without it where the run was asked for over the API, to no address of a private "
+            "network but those of `allowed_hosts`; with `environment_proxies` through the proxies that the environment "
+            "names. With `failures` (and `window`, `cool_down`) a host that gave no answer or a 5xx so often within "
+            "the window is left alone for the cool-down: attempts fail at once with the reason `circuit_open`.",
         },
         "method": {
             "type": "string",
@@ -106,6 +109,8 @@ def run(task: dict[str, Any]) -> bool:
         task["output"] = as_json(reply)
     except ExchangeError as error:
         _logger.error("API call failed: %s", error)  # noqa: TRY400 -- a sentence, no traceback
+        if error.reason is not None:
+            fail(str(error), reason=error.reason)
         return False
     return True
 

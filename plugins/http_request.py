@@ -1,7 +1,8 @@
 """The task type `http_request`: one HTTP request, its answer as output.
 
 It reads the fields and shapes the output; `exchange` does the exchange. The operator's settings are `deny_private`,
-`allowed_hosts`, `allow_unverified` and `environment_proxies`.
+`allowed_hosts`, `allow_unverified`, `environment_proxies`, and those of `circuit`: `failures`, `window`, `cool_down`
+and `circuit_folder`.
 """
 
 from collections.abc import Callable
@@ -30,8 +31,10 @@ PARAM_SCHEMA = {
             "minLength": 1,
             "examples": ["https://example.org/data.json"],
             "description": "An http or https URL. Where it may lead is up to the operator: with the setting "
-            "`deny_private` to no address of a private network but those of `allowed_hosts`, with "
-            "`environment_proxies` through the proxies that the environment names.",
+            "`deny_private`, and without it where the run was asked for over the API, to no address of a private "
+            "network but those of `allowed_hosts`; with `environment_proxies` through the proxies that the environment "
+            "names. With `failures` (and `window`, `cool_down`) a host that gave no answer or a 5xx so often within "
+            "the window is left alone for the cool-down: attempts fail at once with the reason `circuit_open`.",
         },
         "method": {
             "type": "string",
@@ -135,7 +138,7 @@ def run(task: dict[str, Any]) -> bool:
         reply = exchange(_arguments(task), limits, policy(task), _is_expected(task))
         task["output"] = _output(reply, task.get("response", "auto"))
     except ExchangeError as error:
-        fail(str(error))
+        fail(str(error), reason=error.reason)
     return True
 
 

@@ -78,6 +78,7 @@ class _Seat:
             assignment.inputs,
             assignment.memo,
             assignment.secrets,
+            origin=assignment.origin,
         )
         self._orders.put(dispatch)
 

@@ -144,6 +144,7 @@ class Feed:
             assignment.secrets,
             assignment.memory_limit,
             assignment.cpu_limit,
+            assignment.origin,
         )
         batch = batches.get(lane.number)
         if batch is None:

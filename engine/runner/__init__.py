@@ -95,7 +95,7 @@ class Runner:
         settings = self._settings.get(dispatch.type)
         task |= fields
         task["id"], task["type"] = dispatch.task, dispatch.type
-        task["run"], task["attempt"] = dispatch.run, dispatch.attempt
+        task["run"], task["attempt"], task["origin"] = dispatch.run, dispatch.attempt, dispatch.origin
         task["inputs"] = {name: msgspec.json.decode(data) for name, data in dispatch.inputs.items()}
         task["memo"] = None if dispatch.memo == b"null" else msgspec.json.decode(dispatch.memo)
         task["settings"] = msgspec.json.decode(settings) if settings else {}

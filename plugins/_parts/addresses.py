@@ -1,4 +1,4 @@
-"""Which addresses an HTTP task may connect to, where the operator says `deny_private`.
+"""Which addresses an HTTP task may connect to, where `deny_private` holds.
 
 A name is resolved once, every address it has is judged, and the caller connects to one of those judged: a name that
 resolves differently a moment later gains nothing. Called by `exchange`, for every redirect again.
@@ -43,7 +43,7 @@ def judged(host: str, port: int, allowed_hosts: frozenset[str]) -> list[str]:
         if not is_public(ipaddress.ip_address(address.partition("%")[0])):
             which = host if host == address else f"{host} ({address})"
             raise AddressDeniedError(
-                f"{which} is not a public address, and `deny_private` is set; "
-                "the operator can name it in `allowed_hosts`"
+                f"{which} is not a public address, and `deny_private` holds (unset, it holds for what came over the "
+                "API); the operator can name the host in `allowed_hosts`"
             )
     return addresses

@@ -1,14 +1,15 @@
 """One HTTP exchange under bounds: redirects, addresses, sizes, times, and a sentence for each way it can fail.
 
 Redirects are followed here and not by the library: it would read the body of each, however large, and connect to
-whatever address it names. What a status means and what becomes of the body is the caller's: http_request and api_call,
-which import this at their first call, for every worker would pay for requests at its start.
+whatever address it names. What a status means and what becomes of the body is the caller's: http_request, api_call
+and ai, which import this at their first call, for every worker would pay for requests at its start.
 """
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,6 +18,7 @@ from requests.cookies import extract_cookies_to_jar
 from engine.task import ticks
 from plugins._parts.addresses import AddressDeniedError, judged
 from plugins._parts.bounds import Bounds, Policy
+from plugins._parts.circuit import CircuitBrokenError, CircuitOpenError, calling
 from plugins._parts.reply import ExchangeError, Reply
 
 # Errors of the library below requests, by name: it is no dependency of ours.
@@ -25,6 +27,10 @@ _TIMED_OUT = frozenset({"ReadTimeoutError"})
 _SEE_OTHER, _MOVED = 303, frozenset({301, 302})
 _CHUNK_BYTES = 64 * 1024
 _QUOTED_BYTES = 500
+_QUOTED_CHARS = 60
+_FIRST_SERVER_ERROR = 500
+# What says that a host is not well, to its circuit breaker; a CA file of ours that is missing is neither of these.
+_FAULTS = (requests.RequestException, socket.gaierror)
 # Of a request that is redirected these are made anew; to another host no credentials go along.
 _MADE_ANEW = frozenset({"host", "cookie", "content-length", "transfer-encoding"})
 _OF_THE_BODY = frozenset({"content-type", "content-encoding"})
@@ -70,6 +76,15 @@ def _place(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{_port(parts)}"
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def _without_user(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -85,7 +100,12 @@ def _answer(
         if urlsplit(origin).scheme.lower() not in {"http", "https"}:
             raise ExchangeError(f"{_place(origin)} is not an http or https URL")
         # What goes wrong is said of the hop where it did, also while the caller reads.
-        with _sentences(_place(origin), bounds), _sent(session, request, bounds, operator) as response:
+        with (
+            _sentences(_place(origin), bounds),
+            calling(operator.circuit, _host(origin), _FAULTS) as call,
+            _sent(session, request, bounds, operator) as response,
+        ):
+            call.is_well = response.status_code < _FIRST_SERVER_ERROR
             target = session.get_redirect_target(response)
             if not target or not bounds.max_redirects:
                 response.request.url = response.url = origin
@@ -131,7 +151,7 @@ def _sent(
     if not operator.deny_private:
         return _through(session, request, options)
     parts = urlsplit(request.url or "")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = _port(parts)
     addresses = judged(parts.hostname or "", port, operator.allowed_hosts)
     for address in addresses[:-1]:
         try:
@@ -181,6 +201,8 @@ def _unwanted(where: str, response: requests.Response) -> str:
     sentence = f"{where} answered {response.status_code} {response.reason or ''}".rstrip()
     body = next(response.iter_content(_QUOTED_BYTES), b"")
     quoted = " ".join(body.decode(errors="replace").split())
+    if wait := response.headers.get("Retry-After"):
+        sentence += f" (Retry-After: {wait[:_QUOTED_CHARS]})"
     return f"{sentence}: {quoted}" if quoted else sentence
 
 
@@ -189,8 +211,10 @@ def _sentences(where: str, bounds: Bounds) -> Iterator[None]:
     """Turn what the library and the system raise into sentences."""
     try:
         yield
-    except AddressDeniedError as error:
+    except (AddressDeniedError, CircuitBrokenError) as error:
         raise ExchangeError(str(error)) from None
+    except CircuitOpenError as error:
+        raise ExchangeError(str(error), reason="circuit_open") from None
     except requests.ConnectTimeout:
         raise ExchangeError(f"no connection to {where} within {bounds.connect_timeout:g} s") from None
     except requests.exceptions.SSLError as error:

@@ -13,7 +13,14 @@ _logger = logging.getLogger(__name__)
 
 
 class ExchangeError(Exception):
-    """An exchange that did not give what was wanted; the message is for the person who reads it."""
+    """An exchange that did not give what was wanted; the message is for the person who reads it.
+
+    `reason` is the reason code where it is another than the usual one.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Reply(NamedTuple):

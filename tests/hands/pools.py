@@ -16,7 +16,7 @@ def pools(folder):
     """Yield a function that makes a started pool; logs go to `folder`, and none outlives the block."""
     made = []
 
-    def make(*, workers=2, folders=(ACTS,), limits=LIMITS, grace_seconds=0.3, **more):
+    def make(*, workers=2, folders=(ACTS,), builtin="", limits=LIMITS, grace_seconds=0.3, **more):
         pool = Pool(
             workers=workers,
             logs=AttemptLogs(folder, limits),
@@ -24,7 +24,7 @@ def pools(folder):
             limits=limits,
             grace_seconds=grace_seconds,
             state=uuid.uuid4().hex,
-            builtin_package="",
+            builtin_package=builtin,
             **more,
         )
         made.append(pool)

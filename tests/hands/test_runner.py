@@ -103,6 +103,7 @@ def test_the_plugin_sees_its_fields_and_what_the_engine_hands_over(bench):
         inputs={"before": {"rows": 3}},
         memo={"page": 2},
         attempt=4,
+        origin="api",
     )
     assert seen == [
         {
@@ -114,6 +115,7 @@ def test_the_plugin_sees_its_fields_and_what_the_engine_hands_over(bench):
             "memo": {"page": 2},
             "run": RUN,
             "attempt": 4,
+            "origin": "api",
             "settings": {"folder": "/srv", "deep": {"a": 1}},
             "output": None,
         }

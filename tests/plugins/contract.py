@@ -61,7 +61,7 @@ class Attempt(NamedTuple):
         return self.done.message
 
 
-def try_once(
+def try_once(  # noqa: PLR0913 -- what an attempt is made of, by name
     task_type: str,
     fields: Mapping[str, Any],
     *,
@@ -70,6 +70,7 @@ def try_once(
     settings: Mapping[str, Any] | None = None,
     secrets: tuple[str, ...] = (),
     attempt: int = 1,
+    origin: str = "",
 ) -> Attempt:
     """Make one attempt of a built-in task type through the registry and the runner; it logs to stderr (`capfd`)."""
     registry = Registry()
@@ -86,6 +87,7 @@ def try_once(
             inputs={task: msgspec.json.encode(value) for task, value in (inputs or {}).items()},
             memo=msgspec.json.encode(memo),
             secrets=secrets,
+            origin=origin,
         )
     )
     return Attempt(done)
@@ -124,7 +126,7 @@ class PluginContract:
 
     @pytest.fixture
     def attempt(self) -> Callable[..., Attempt]:
-        """Return `attempt(fields, inputs=…, memo=…, settings=…, secrets=…)`."""
+        """Return `attempt(fields, inputs=…, memo=…, settings=…, secrets=…, origin=…)`."""
 
         def attempt(fields: Mapping[str, Any], **more: Any) -> Attempt:
             return try_once(self.task_type, fields, **{"settings": self.settings, **more})

@@ -20,10 +20,12 @@ def call(
     settings: Mapping[str, Any] | None = None,
     memo: Any = None,
     attempt: int = 1,
+    origin: str = "",
 ) -> Any:
     """Call `run` with a task of these fields and return the output; the plugin must succeed."""
     task = {"id": "tried", "type": plugin.TASK_TYPE, **fields}
     task |= {"inputs": dict(inputs or {}), "memo": memo, "run": "r1", "attempt": attempt, "settings": settings or {}}
+    task["origin"] = origin
     assert plugin.run(task) is True
     return task.get("output")
 

@@ -163,6 +163,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"and then")
         self.web.is_closing.wait(60)
 
+    def on_doctor(self, _: str) -> None:
+        """Be as well as `web.is_well` says; who asks while `web.is_held` is set waits for its end."""
+        if self.web.is_held.is_set():
+            self.web.is_let_go.wait(60)
+        self.answer(200 if self.web.is_well.is_set() else 503)
+
     def on_hangup(self, _: str) -> None:
         self.close_connection = True
 
@@ -182,6 +188,7 @@ class Web(ThreadingHTTPServer):
         self.server_names: list[str | None] = []
         self.streamed_bytes = 0
         self.is_closing = threading.Event()
+        self.is_well, self.is_held, self.is_let_go = threading.Event(), threading.Event(), threading.Event()
         self.scheme = "http"
         if context is not None:
             context.sni_callback = lambda _, name, __: self.server_names.append(name)
@@ -209,6 +216,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Web]:
         yield web
     finally:
         web.is_closing.set()
+        web.is_let_go.set()
         web.shutdown()
         thread.join()
         web.server_close()

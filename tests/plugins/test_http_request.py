@@ -306,6 +306,15 @@ class TestPrivateAddresses:
         asked = call(http_request, {"url": web.url("/echo", "localhost")}, settings=settings)
         assert asked["headers"]["host"] == f"localhost:{web.port}"
 
+    def test_what_came_over_the_api_reaches_none_unless_the_operator_says(self, web):
+        fields = {"url": web.url("/echo")}
+        assert "is not a public address" in refusal(http_request, fields, origin="api")
+        assert web.seen == []
+        for settings in ({"deny_private": False}, {"allowed_hosts": ["127.0.0.1"]}):
+            assert call(http_request, fields, settings=settings, origin="api")["path"] == "/echo"
+        for origin in ("", "cli", "inbox", "schedule"):
+            assert call(http_request, fields, origin=origin)["path"] == "/echo"
+
     def test_cookies_belong_to_the_name_and_not_to_the_address(self, web):
         settings = {"deny_private": True, "allowed_hosts": ["localhost"]}
         asked = call(http_request, {"url": web.url("/cookie", "localhost")}, settings=settings)
@@ -315,6 +324,25 @@ class TestPrivateAddresses:
         settings = {"deny_private": True, "allowed_hosts": ["localhost"]}
         url = web.url(f"/to?url={web.url('/echo')}", "localhost")
         assert "127.0.0.1 is not a public address" in failure(url, settings=settings)
+        assert len(web.seen) == 1
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[fe80::1]/",
+            "http://0.0.0.0/",
+            "http://0x7f000001/",
+            "http://017700000001/",
+            "http://127.1/",
+        ],
+    )
+    def test_a_redirect_into_the_house_is_denied_however_it_is_written(self, web, target):
+        settings = {"deny_private": True, "allowed_hosts": ["localhost"]}
+        message = failure(web.url(f"/to?url={target}", "localhost"), settings=settings)
+        assert "is not a public address" in message
         assert len(web.seen) == 1
 
     def test_a_name_that_nobody_has_is_a_failure(self):
