@@ -447,7 +447,7 @@ class Executor:
 
     def _carry_out(self, key: str, order: Order, now: float) -> None:
         match order:
-            case RetryAt(task, attempt, at) | WaitUntil(task, attempt, at):
+            case RetryAt(task, attempt, at) | WaitUntil(task, attempt, at) if at is not None:
                 self._arm(key, Due(task, attempt), at, now)
             case Kill(task, attempt, reason):
                 self._backend.kill(key, task, attempt, reason)

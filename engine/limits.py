@@ -38,3 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_lost: Annotated[
         int, Meta(description="How often an attempt may be lost with its process before the task fails.", ge=0)
     ] = 3
+    foreach_items: Annotated[Count, Meta(description="Most instances of one task with `foreach`.")] = 100_000
+    workflow_depth: Annotated[
+        Count, Meta(description="How deep workflows may call workflows; 1 is a run that nobody called.")
+    ] = 10

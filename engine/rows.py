@@ -18,9 +18,12 @@ from engine.facts import (
     Finish,
     Kill,
     Order,
+    Pause,
     RetryAt,
     Skip,
     Start,
+    Stay,
+    Unpause,
     Usage,
     WaitUntil,
     WindDown,
@@ -30,7 +33,7 @@ from engine.states import Reason, State
 from engine.values import Values
 
 Row = tuple[Any, ...]
-_OF_RUN = (Begin, WindDown, Finish)
+_OF_RUN = (Begin, Stay, Pause, Unpause, WindDown, Finish)
 
 # The bare texts: drivers take long over members of an enumeration.
 _RUNNING, _WAITING, _RETRYING = State.RUNNING.value, State.WAITING.value, State.RETRYING.value

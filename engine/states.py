@@ -117,6 +117,17 @@ class Reason(StrEnum):
     PAUSED = "paused"
     FAILED_TOO_OFTEN = "failed_too_often"
     DUPLICATE = "duplicate"
+    INSTANCE_FAILED = "instance_failed"
+    LOOP_LIMIT = "loop_limit"
+    NOT_REACHED = "not_reached"
+    OUTCOME = "outcome"
+    CHILD_FAILED = "child_failed"
+    APPROVAL = "approval"
+    REJECTED = "rejected"
+    DELAY = "delay"
+    POOL = "pool"
+    CONCURRENCY = "concurrency"
+    CACHED = "cached"
 
 
 MEANING: dict[Reason, str] = {
@@ -142,7 +153,7 @@ MEANING: dict[Reason, str] = {
     Reason.TRIGGER_RULE: "its trigger rule can no longer be met",
     Reason.CONDITION_FALSE: "its `when` is false",
     Reason.FAIL_FAST: "another task failed and the workflow asks to fail fast",
-    Reason.DEADLINE: "the run took longer than its timeout",
+    Reason.DEADLINE: "it took longer than its deadline, or the run than its timeout",
     Reason.USER: "a person asked for it",
     Reason.DEFERRED: "it waits for a time and holds no worker",
     Reason.TASK_FAILED: "at least one task failed",
@@ -155,6 +166,17 @@ MEANING: dict[Reason, str] = {
     Reason.PAUSED: "a person paused it",
     Reason.FAILED_TOO_OFTEN: "its runs failed so often in a row that the schedule paused itself",
     Reason.DUPLICATE: "its idempotency key was seen before",
+    Reason.INSTANCE_FAILED: "too many of the instances of its `foreach` failed, or an iteration of its `loop` did",
+    Reason.LOOP_LIMIT: "its `max_iterations` was reached before its condition was met",
+    Reason.NOT_REACHED: "no edge of the graph led to it",
+    Reason.OUTCOME: "it is a hook for another outcome of the run",
+    Reason.CHILD_FAILED: "the workflow it ran did not complete",
+    Reason.APPROVAL: "it waits for a person to approve or reject it",
+    Reason.REJECTED: "a person rejected it, or nobody decided in time",
+    Reason.DELAY: "it waits between two iterations of its `loop`",
+    Reason.POOL: "it waits for a free slot of its pool",
+    Reason.CONCURRENCY: "it waits for earlier runs with the same concurrency key",
+    Reason.CACHED: "its output was taken from the cache",
 }
 
 

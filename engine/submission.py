@@ -11,13 +11,23 @@ from engine.model import Workflow
 from engine.states import ClaimState, DueState
 
 
+class Parent(msgspec.Struct, frozen=True):
+    """Name the attempt that calls a workflow: at most one run comes of it. `depth` is that of the calling run."""
+
+    run: str
+    task: str
+    attempt: int
+    depth: int = 1
+
+
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for one run of a workflow that passed every check.
 
     `document` is the JSON as written (kept, and hashed for the version), `params` are complete (defaults applied).
     `trigger` is the public object (`{"type": "inbox", "file": ...}`). `run_at` is wall seconds. `claim` names a dropped
     file that is ours, `due` a schedule's instant as (schedule name, wall seconds): each of these, and the idempotency
-    key, leads to at most one run. `reused` maps tasks that need not run again to their outputs (JSON).
+    key, leads to at most one run, and so does `parent`. `reused` maps tasks that need not run again to their outputs
+    (JSON), instances of a `foreach` by their keys; `expansions` maps the tasks of those to the memo of their Spread.
     """
 
     workflow: Workflow
@@ -29,7 +39,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     run_at: float | None = None
     claim: str | None = None
     due: tuple[str, float] | None = None
+    parent: Parent | None = None
     reused: dict[str, bytes] = {}
+    expansions: dict[str, bytes] = {}
+    use_cache: bool = True
     labels: dict[str, str] = {}
 
 
@@ -84,8 +97,8 @@ class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Say which run a submission led to; `is_new` is false when an earlier one with the same key answers for it.
 
-    `matched` then says which key: `claim`, `due`, `idempotency_key` or `id`. A due instant that was settled without a
-    run has none (`run` is empty), and `state` is what became of it.
+    `matched` then says which key: `claim`, `due`, `parent`, `idempotency_key` or `id`. A due instant that was settled
+    without a run has none (`run` is empty), and `state` is what became of it.
     """
 
     run: str

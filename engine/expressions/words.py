@@ -9,8 +9,10 @@ NAMES: dict[str, str] = {
     "run": "The run itself: its id, its workflow and when it was created.",
     "trigger": "What caused the run: `trigger.type`, and what that type adds.",
     "item": "The element at hand, in a task with `foreach`.",
-    "index": "The number of the element at hand, from 0, in a task with `foreach`.",
-    "iteration": "The number of the turn, from 0, in a task with `loop`.",
+    "index": "Its number, from 0, or its key in an object.",
+    "iteration": "The number of the iteration, from 1, in a task with `loop`; of the visit, in a graph.",
+    "output": "The output of the iteration before (null at first), in its conditions of the one just ended.",
+    "state": "The shared state, in a graph.",
     "env": "Environment variables that the configuration allows.",
     "secrets": "Secrets that the configuration names; redacted wherever they would be shown.",
 }
