@@ -6,6 +6,7 @@ that a trial whose process is killed is over too. Called by `exchange`, for ever
 """
 
 import fcntl
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from plugins._parts.settings import Seconds
 # 0 failures: no circuit breaker.
 SETTINGS: dict[str, Any] = {"failures": 0, "window": Seconds(60), "cool_down": Seconds(30), "circuit_folder": ""}
 _LONGEST_NAME = 200
+_logger = logging.getLogger(__name__)
 
 
 class CircuitOpenError(Exception):
@@ -92,6 +94,9 @@ def calling(circuit: Circuit | None, host: str, faults: tuple[type[BaseException
     finally:
         try:
             _settle(circuit, host, name, is_well=call.is_well, is_trial=trial is not None)
+        except OSError as error:
+            # How the call went matters more than that nobody will know of it.
+            _logger.warning("the circuit breaker could not remember how a call of %s went: %s", host, error)
         finally:
             if trial is not None:
                 os.close(trial)

@@ -23,6 +23,8 @@ _WORDS = {
     float: "a number, 0 or more",
     Seconds: 'a number of seconds or a text such as "30s" or "5m"',
 }
+# Never shown, not even where it is of the wrong type.
+_SECRET = frozenset({"api_key", "password"})
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhd]))+")
 _PART = re.compile(r"([0-9.]+)(ms|[smhd])")
@@ -35,14 +37,15 @@ def read(task: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     of another type.
     """
     given = task.get("settings") or {}
-    said = dict(defaults)
+    said = {name: float(value) if isinstance(value, Seconds) else value for name, value in defaults.items()}
     for name, value in given.items():
         if name not in defaults:
             _refuse(task, f"{name!r} is no setting; there are {', '.join(defaults)}")
         kind = type(defaults[name])
         said[name] = _taken(kind, value)
         if said[name] is None:
-            _refuse(task, f"`{name}` is {value!r}; it has to be {_WORDS[kind]}")
+            shown = "no such value" if name in _SECRET else repr(value)
+            _refuse(task, f"`{name}` is {shown}; it has to be {_WORDS[kind]}")
     return said
 
 

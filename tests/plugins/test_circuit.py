@@ -60,6 +60,12 @@ def test_other_hosts_are_called(web, settings):
         assert call(http_request, {"url": other.url("/echo")}, settings=settings)["path"] == "/echo"
 
 
+def test_window_and_cool_down_have_defaults(web, tmp_path):
+    settings = {"failures": 2, "circuit_folder": str(tmp_path)}
+    fail_twice(web, settings)
+    assert "circuit open" in refusal(http_request, {"url": web.url("/echo")}, settings=settings)
+
+
 def test_without_the_setting_there_is_no_circuit(web, tmp_path):
     for _ in range(9):
         assert "answered 503" in refusal(http_request, {"url": web.url("/doctor")})

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from plugins import api_call, http_request, python, shell
+from plugins._parts.settings import Seconds, read
 from tests.plugins.direct import call, refusal
 
 FIELDS: dict[ModuleType, dict[str, Any]] = {
@@ -43,3 +44,27 @@ def test_a_setting_of_another_type_is_refused(plugin, name, value, words):
 
 def test_what_is_not_set_is_the_default():
     assert call(shell, {"argv": ["true"]}, settings={}) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("failures", "3", "a whole number"),
+        ("failures", -1, "a whole number"),
+        ("failures", True, "a whole number"),
+        ("cool_down", "a while", 'a text such as "30s"'),
+        ("cool_down", -1, "a number of seconds"),
+        ("circuit_folder", 1, "a text"),
+    ],
+)
+def test_a_number_a_text_and_a_time_are_checked_too(name, value, words):
+    message = refusal(http_request, FIELDS[http_request], settings={name: value})
+    assert f"`{name}` is {value!r}; it has to be " in message
+    assert words in message
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(3, 3.0), (0.5, 0.5), ("250ms", 0.25), ("1h30m", 5400.0)])
+def test_a_time_is_a_number_of_seconds_or_a_duration(value, seconds):
+    task = {"type": "t", "settings": {"wait": value}}
+    assert read(task, {"wait": Seconds(1)}) == {"wait": seconds}
+    assert type(read({"type": "t"}, {"wait": Seconds(1)})["wait"]) is float
