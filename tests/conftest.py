@@ -1,5 +1,6 @@
 """What holds for every test: real components or none, no other machine, and hypothesis without stopwatches."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for component in mark.args:
             needs(component)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_ignored_signal() -> Iterator[None]:
+    """Let signals end what tests start, also where the suite was started with `&` or nohup, which ignore them."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGQUIT: signal.SIG_DFL,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    ignored = [number for number in usual if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, usual[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
