@@ -78,9 +78,10 @@ class Killed(msgspec.Struct, frozen=True):
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """What the cache holds for a Recall order: the output and the run it comes from, or None."""
+    """What the cache holds for a Recall order under `key`: the output and the run it comes from, or None."""
 
     task: str
+    key: str
     output: bytes | None = None
     source: str = ""
 
@@ -244,7 +245,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """Look into the cache: Recalled comes back in the same turn. The key is a hash of `type`, version and material."""
+    """Look into the cache: Recalled comes back in the same turn. The key is a hash of type, version, material."""
 
     task: str
     material: str
@@ -266,7 +267,8 @@ class Spread(msgspec.Struct, frozen=True):
 class Complete(msgspec.Struct, frozen=True, gc=False):
     """Record the task COMPLETED; `attempt` 0 means it had none of its own.
 
-    With `cache`, a pair of material and time to live in seconds (None: for ever), its output may be used again.
+    With `cache`, a pair of the key that Recalled gave and a time to live in seconds (None: for ever), its output may
+    be used again.
     """
 
     task: str
