@@ -6,8 +6,10 @@ JSON pointers and "did you mean". Called by whatever judges: `strictjson`, `sche
 
 import difflib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
+from typing import Protocol
 
 from engine.errors import Problem
 
@@ -147,6 +149,13 @@ def more_problems(count: int) -> list[Problem]:
 Hint = str | Callable[[], str | None] | None
 
 
+class Placing(Protocol):
+    """Say where a pointer, of a key or of a value, leads in another document, and whether to a key there."""
+
+    def __call__(self, at: str, *, is_key: bool) -> tuple[str, bool]:
+        """Take a pointer and whether it is a key's; return both as they are there."""
+
+
 class Findings:
     """Gather problems up to a limit, and count the rest.
 
@@ -159,10 +168,20 @@ class Findings:
         self.count = 0
         self.at_keys: set[str] = set()
         self._muted: frozenset[str] = frozenset()
+        self._placings: list[Placing] = []
 
     def mute(self, pointers: Iterable[str]) -> None:
         """Say no more about these places: there is a problem of the text there, and what stands there is a stand-in."""
         self._muted = frozenset(pointers)
+
+    @contextmanager
+    def moved(self, placing: Placing) -> Iterator[None]:
+        """Take pointers within as those of a document made of, or standing in, the one spoken of outside."""
+        self._placings.append(placing)
+        try:
+            yield
+        finally:
+            self._placings.pop()
 
     @property
     def is_full(self) -> bool:
@@ -171,6 +190,8 @@ class Findings:
 
     def add(self, code: str, message: str, at: str, hint: Hint = None, *, at_key: bool = False) -> None:
         """Note a problem at a pointer; `at_key` where the key is what is wrong."""
+        for placing in reversed(self._placings):
+            at, at_key = placing(at, is_key=at_key)
         if at in self._muted:
             return
         self.count += 1

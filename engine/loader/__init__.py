@@ -1,7 +1,7 @@
 """The one judge of workflow documents: bytes in, a Workflow or every problem out. Pure.
 
 `validate`, the reject file and the HTTP answer all show what it says. Here text becomes a value (`strictjson`) and
-problems get their lines; what a document may say is judged in `document` and the rooms below it.
+problems get their lines; `dialects` makes a canonical object of whatever was written, and `document` judges that.
 """
 
 import json
@@ -12,7 +12,7 @@ from msgspec import UNSET, structs
 from engine import collector, positions, strictjson
 from engine.errors import Problem
 from engine.limits import Limits
-from engine.loader.document import judge
+from engine.loader.dialects import judge_any
 from engine.model import Workflow
 from engine.problems import Findings, more_problems, pointer
 from engine.task import Catalogue
@@ -32,7 +32,7 @@ def load(data: bytes, catalogue: Catalogue, limits: Limits) -> tuple[Workflow | 
             return None, tuple(problems)
         findings = Findings(limits.document_problems - len(problems))
         findings.mute(problem.pointer for problem in problems)
-        workflow = judge(value, catalogue, limits, findings)
+        workflow = judge_any(value, catalogue, limits, findings)
     if workflow is not None and not problems:
         return workflow, ()
     placed = sorted([*problems, *_placed(data, findings)], key=lambda problem: (problem.line or 0, problem.column or 0))
