@@ -29,6 +29,8 @@ from engine.task import FailedError, InterruptedByEngineError, LaterError
 MESSAGE_CHARS = 2000
 TRACE_CHARS = 100_000
 _KIB = 1024
+# Address space that costs nothing as long as nobody writes to it; some times what the interpreter asks for at once.
+_RESERVE_BYTES = 4 * 1024 * 1024
 # Beyond it no program and no database speaks of exit codes; what cannot be written would stop the executor.
 _MOST_EXIT_CODE = 2**31 - 1
 _OURS = __file__.removesuffix("runner/__init__.py")
@@ -65,6 +67,7 @@ class Runner:
         self._registry, self._limits = registry, limits
         self._settings = {name: msgspec.json.encode(value) for name, value in settings.items() if value}
         self._surroundings = Surroundings() if owns_process else None
+        self._reserve: bytearray | None = None
 
     def run(self, dispatch: Dispatch) -> Done:
         """Run one attempt and return its report, whatever the plugin does.
@@ -72,6 +75,8 @@ class Runner:
         Raises InterruptedByEngineError only if that comes while the report is made.
         """
         before, stderr = _Usage.now(), sys.stderr
+        if self._reserve is None:
+            self._reserve = bytearray(_RESERVE_BYTES)
         around = self._surroundings or Visit()
         task: dict[str, Any] = {}
         try:
@@ -80,6 +85,7 @@ class Runner:
             if ending is None:
                 ending = self._classify(self._call(dispatch, task), task, around)
         except BaseException as error:  # the plugin's call, and what its values do while they are looked at
+            self._reserve = None  # before the first call: it may be all the memory there is to make a report with
             ending = self._classify_error(error, task, dispatch)
         finally:
             around.leave()
