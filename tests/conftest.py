@@ -2,12 +2,16 @@
 
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import network
 from tests.components import in_ci, needs
+
+if TYPE_CHECKING:
+    from tests.hands.postgresql import Cluster
 
 # No deadline and no complaint about slowness: how long an example takes says how busy the machine is. The same examples
 # every time in CI, new ones on a developer's machine.
@@ -40,6 +44,16 @@ def _no_ignored_signal() -> Iterator[None]:
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> "Iterator[Cluster]":
+    """Share one PostgreSQL; who uses it says `@pytest.mark.xdist_group("postgresql")`."""
+    needs("postgresql")
+    from tests.hands.postgresql import cluster
+
+    with cluster() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

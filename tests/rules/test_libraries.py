@@ -34,6 +34,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "engine.statements",
         "engine.store",
         "engine.tables",
+        "plugins.sql",
     ),
     "tomli_w": ("daemon.cli", "daemon.config"),
     "uvicorn": ("daemon.api",),
