@@ -12,8 +12,9 @@ import msgspec
 from daemon.ambience import Ambience
 from daemon.intake import judge
 from engine import strictjson
+from engine.assignments import scope
 from engine.errors import DocumentInvalidError
-from engine.executor import Executor, scope
+from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
 from engine.node import Snapshot

@@ -1,18 +1,19 @@
 """The owner of all live runs: takes facts until the next timer, carries out orders through store, then backend.
 
 One thread, one loop. Everybody else asks through `submit`, `cancel` and `stop`, which only put a request into a queue.
-What is decided in `run`, who may start in `slots`; written by `store`, done by a backend.
+What is decided in `run`, who may start in `granting`; written by `store`, done by a backend.
 """
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from engine.assignments import Ambience, assignment, scope
 from engine.backend import Assignment, Backend
-from engine.clock import Clock, rfc3339
+from engine.clock import Clock
 from engine.errors import ExecutorStoppedError, RunEndedError, RunsLostError
 from engine.facts import (
     Begin,
@@ -21,7 +22,6 @@ from engine.facts import (
     Due,
     Fact,
     Finish,
-    Granted,
     Kill,
     Lost,
     Order,
@@ -30,14 +30,14 @@ from engine.facts import (
     Submitted,
     WaitUntil,
 )
+from engine.granting import Granting
 from engine.ids import new_id
 from engine.limits import Limits
-from engine.model import Task
+from engine.live import Live
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
 from engine.points import sync_point
 from engine.run import Run
-from engine.slots import Slots
 from engine.states import Reason, State
 from engine.submission import Receipt, Submission
 from engine.task import Catalogue
@@ -67,29 +67,6 @@ class Memory(Protocol):
         ...
 
 
-class Ambience(Protocol):
-    """What expressions and attempts find around them: values that belong to the operator, not to the document."""
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """The allow-listed environment."""
-        ...
-
-    @property
-    def secrets(self) -> Mapping[str, str]:
-        """The secrets by name; their values are redacted from everything an attempt says."""
-        ...
-
-
-class _Live:
-    """A live run and what the executor needs to carry out its orders."""
-
-    __slots__ = ("plan", "run", "run_at")
-
-    def __init__(self, run: Run, plan: Plan, run_at: float | None) -> None:
-        self.run, self.plan, self.run_at = run, plan, run_at
-
-
 class Executor:
     """Run many runs at once; a service: `start` returns when it runs, `stop` when it has stopped.
 
@@ -115,8 +92,9 @@ class Executor:
         self._values, self._ambience, self._entropy = values, ambience, entropy
         self._listeners, self._on_death = tuple(listeners), on_death
         self._secrets = tuple(ambience.secrets.values())
-        self._live: dict[str, _Live] = {}
-        self._slots, self._timers = Slots(), Timers()
+        self._live: dict[str, Live] = {}
+        self._timers = Timers()
+        self._granting = Granting(self._live, backend, self._keep)
         self._later: set[str] = set()
         self._batch: dict[str, list[Order]] = {}
         self._starts: list[tuple[str, Start]] = []
@@ -186,7 +164,7 @@ class Executor:
         Call before `start`, or from a listener.
         """
         now = self._clock.wall()
-        self._live[run.key] = _Live(run, plan, run_at)
+        self._live[run.key] = Live(run, plan, run_at)
         self._keep(run.key, run.resume())
         for task, attempt in list(run.running()):
             self._tell(run.key, Lost(task, attempt), now)
@@ -295,9 +273,9 @@ class Executor:
         for run, timed in self._timers.due(ticks):
             self._tell_timed(run, timed, now)
         for key in self._batch:
-            self._mark(key)
+            self._granting.mark(key)
         if not self._stop_asked.is_set() and not self.held:
-            self._grant(now)
+            self._starts = self._granting.grant(now)
         self._record(now)
         self.turns += 1
 
@@ -325,7 +303,7 @@ class Executor:
         sync_point("executor.created")
         for (key, submission, _), (_, plan, answer), receipt in zip(keyed, arrivals, receipts, strict=True):
             if receipt.is_new:
-                self._live[key] = _Live(self._make_run(key, submission, plan, now), plan, submission.run_at)
+                self._live[key] = Live(self._make_run(key, submission, plan, now), plan, submission.run_at)
                 self._arm_begin(key, submission.run_at, now)
             answer.set_result(receipt)
 
@@ -377,47 +355,6 @@ class Executor:
         else:
             known += orders
 
-    def _grant(self, now: float) -> None:
-        """Start ready tasks while the backend has room: runs by priority and in turn."""
-        put_aside = []
-        spare: set[tuple[str, str]] = set()
-        for key in self._slots.offers():
-            run = self._live[key].run
-            task = run.peek()
-            if task is None:
-                self._slots.forget(key)
-                continue
-            if self._slots.has_moved(key, run.priority + task.priority):
-                continue
-            isolation = isolation_of(task)
-            room = (task.type, isolation)
-            if room in spare or self._backend.reserve(*room):
-                orders = run.handle(Granted(task.id), now)
-                starts = [(key, order) for order in orders if type(order) is Start]
-                # One that failed as it was to start leaves its room to the next.
-                (spare.discard if starts else spare.add)(room)
-                self._starts += starts
-                self._keep(key, orders)
-            elif isolation == "worker":
-                break
-            else:
-                # A fresh process is not to be had now, a warm worker may well be: others may go on.
-                self._slots.forget(key)
-                put_aside.append(key)
-        for key in put_aside:
-            self._mark(key)
-        if spare:
-            # Nobody took it, and it may have been in somebody's way: it is free with the next turn.
-            self._backend.wake()
-
-    def _mark(self, key: str) -> None:
-        live = self._live.get(key)
-        task = live.run.peek() if live is not None else None
-        if live is None or task is None:
-            self._slots.forget(key)
-        else:
-            self._slots.mark(key, live.run.priority + task.priority)
-
     def _record(self, now: float) -> None:
         """Write this turn's orders, durably, then carry them out."""
         batch = {key: orders for key, orders in self._batch.items() if orders}
@@ -433,7 +370,7 @@ class Executor:
         sync_point("executor.recorded")
         # In the order in which room was reserved for them, which is that of their priorities; a batch is sorted by run.
         starts, self._starts = self._starts, []
-        assignments = [self._assignment(key, self._live[key].plan, start) for key, start in starts]
+        assignments = [self._assignment(key, start) for key, start in starts]
         for key, orders in batch.items():
             for order in orders:
                 if type(order) is not Start:
@@ -444,6 +381,10 @@ class Executor:
         for listener in self._listeners:
             for key, orders in batch.items():
                 listener(key, orders, now)
+
+    def _assignment(self, key: str, order: Start) -> Assignment:
+        task = self._live[key].plan.at(order.task).task
+        return assignment(key, task, order, timeout=self._limits.task_timeout, secrets=self._secrets)
 
     def _carry_out(self, key: str, order: Order, now: float) -> None:
         match order:
@@ -456,53 +397,12 @@ class Executor:
             case Finish():
                 self._live.pop(key, None)
                 self._later.discard(key)
-                self._slots.forget(key)
+                self._granting.forget(key)
                 self._timers.forget(key)
             case _:
                 pass
-
-    def _assignment(self, key: str, plan: Plan, order: Start) -> Assignment:
-        task = plan.tasks[order.task].task
-        timeout = task.timeout if task.timeout is not None else self._limits.task_timeout
-        return Assignment(
-            key,
-            order.task,
-            order.attempt,
-            task.type,
-            order.fields,
-            order.inputs,
-            order.memo,
-            timeout,
-            isolation_of(task),
-            task.memory_limit,
-            task.cpu_limit,
-            self._secrets,
-        )
 
     def _rest(self) -> None:
         if self._is_tired and not self._requests:
             self._is_tired = False
             self._memory.rest()
-
-
-def isolation_of(task: Task) -> str:
-    """Return the isolation an attempt needs: limits of the operating system hold for a process, so they ask for one."""
-    return "process" if task.memory_limit is not None or task.cpu_limit is not None else task.isolation
-
-
-def scope(
-    ambience: Ambience,
-    key: str,
-    plan: Plan,
-    params: Mapping[str, Any],
-    trigger: Mapping[str, Any],
-    created_at: float,
-) -> dict[str, Any]:
-    """Build the names that the expressions of a run may use beside `tasks`; `created_at` in wall seconds."""
-    return {
-        "params": params,
-        "run": {"id": key, "workflow": plan.workflow.name, "created_at": rfc3339(created_at)},
-        "trigger": trigger,
-        "env": ambience.env,
-        "secrets": ambience.secrets,
-    }
