@@ -1,4 +1,6 @@
-"""A clock that moves by hand; it obeys `engine.clock.Clock`."""
+"""Clocks that move by hand; they obey `engine.clock.Clock`."""
+
+from engine.clock import Clock, SystemClock
 
 
 class HandClock:
@@ -26,3 +28,23 @@ class HandClock:
     def step(self, seconds: float) -> None:
         """Set the wall clock forward or back, as an administrator or NTP would; `ticks` does not notice."""
         self._wall += seconds
+
+
+class ShiftedClock:
+    """Go as the system's clock does, and ahead of it by what it was advanced: for what waits in real time too."""
+
+    def __init__(self) -> None:
+        self._real: Clock = SystemClock()
+        self._seconds = 0.0
+
+    def wall(self) -> float:
+        """Return seconds since the epoch, UTC."""
+        return self._real.wall() + self._seconds
+
+    def ticks(self) -> float:
+        """Return monotonic seconds."""
+        return self._real.ticks() + self._seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds have passed."""
+        self._seconds += seconds

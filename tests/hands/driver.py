@@ -77,9 +77,13 @@ class Driver:
     def start_in_line(self, *assignments):
         """Dispatch attempts of the type `quick` together to a backend of one worker: they stand in its line."""
         assert {assignment.type for assignment in assignments} == {"quick"}
-        # On a busy machine nothing is quick at first.
-        self._collect_until(lambda: self._has_room(len(assignments)) or self.teach(), "room in the line")
+        self.make_room_in_line(len(assignments))
         return self.dispatch(*assignments)
+
+    def make_room_in_line(self, count):
+        """Reserve room for so many attempts of the type `quick`, to be dispatched at once; the worker has to work."""
+        # On a busy machine nothing is quick at first.
+        self._collect_until(lambda: self._has_room(count) or self.teach(), "room in the line")
 
     def _has_room(self, count):
         self.backend.collect(0.0)

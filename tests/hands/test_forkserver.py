@@ -31,6 +31,8 @@ FATAL = {
     "hang": "import threading\nthreading.Event().wait()\n",
     "stop": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n",
 }
+# Long enough for what does not hang, on a busy machine too.
+SHORT_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def plugins(tmp_path):
     return folder
 
 
-def probe(*paths, seconds=0.3):
-    """Probe in a process of its own: `probe` ends all children it finds."""
+def probe(*paths, seconds=25.0):
+    """Probe in a process of its own: `probe` ends all children it finds. Only what hangs waits for `seconds`."""
     command = [sys.executable, "-c", PROBE, str(seconds), *map(str, paths)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
     return msgspec.json.decode(done.stdout, type=list[BrokenPlugin])
@@ -68,7 +70,7 @@ def test_a_file_that_ends_or_holds_up_the_process_is_found_among_others(plugins,
         path.write_text(GOOD)
     paths[1].write_text(FATAL[name])
 
-    (broken,) = probe(*paths)
+    (broken,) = probe(*paths, seconds=SHORT_SECONDS if name in ("hang", "stop") else 25.0)
 
     assert (broken.source, broken.code) == (str(paths[1]), "import_died")
 
@@ -78,7 +80,7 @@ def test_several_such_files_are_all_found(plugins):
     for path, name in zip(paths, ("exit", "hang", "kill"), strict=True):
         path.write_text(FATAL[name])
 
-    assert [broken.source for broken in probe(*paths)] == list(map(str, paths))
+    assert [broken.source for broken in probe(*paths, seconds=SHORT_SECONDS)] == list(map(str, paths))
 
 
 def test_a_pool_starts_and_works_beside_a_file_that_ends_the_process(make_pool, plugins, tmp_path):

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from engine.facts import Killed, Succeeded, TimedOut
+from tests.clocks import ShiftedClock
 from tests.hands.backend_contract import NEVER
 from tests.hands.driver import Driver
 from tests.hands.pools import pools
@@ -97,12 +98,15 @@ def test_what_stands_behind_a_timed_out_attempt_runs_once_and_unharmed(drive):
     assert marks(drive) == sorted(key[1] for key in keys[1:])
 
 
-def test_a_timeout_counts_from_the_beginning_and_not_from_the_dispatch(drive, tmp_path):
+def test_a_timeout_counts_from_the_beginning_and_not_from_the_dispatch(make_pool, tmp_path):
+    clock = ShiftedClock()
+    drive = Driver(make_pool(workers=1, clock=clock), tmp_path)
+    drive.teach()
     until = str(tmp_path / "go")
-    keys = drive.start_in_line(drive.quick("hold", until=until), drive.quick("mark", timeout=0.2))
+    keys = drive.start_in_line(drive.quick("hold", until=until), drive.quick("mark", timeout=600.0))
     drive.wait_for_ledger("began")
-    for _ in range(5):
-        drive._collect(0.05)
+    clock.advance(3600)
+    drive._collect(0.0)
 
     (tmp_path / "go").touch()
 
@@ -133,9 +137,10 @@ def test_large_inputs_for_a_busy_worker_wait_in_the_pool_and_arrive_whole(drive,
 def test_what_is_recalled_before_it_has_begun_runs_once(drive):
     for _ in range(20):
         recalls = drive.backend.counters.recalls
+        drive.make_room_in_line(5)
         (worker,) = drive.backend.workers
         os.kill(worker.pid, signal.SIGSTOP)
-        keys = drive.start_in_line(*(drive.quick("mark") for _ in range(5)))
+        keys = drive.dispatch(*(drive.quick("mark") for _ in range(5)))
         drive._collect_until(partial(_has_recalled, drive.backend, recalls), "the recall")
         os.kill(worker.pid, signal.SIGCONT)
         drive.all_reports(keys)
