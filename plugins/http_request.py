@@ -5,12 +5,12 @@ It reads the fields and shapes the output; `exchange` does the exchange. The ope
 and `circuit_folder`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from engine.task import fail
+from plugins._parts.asking import AUTH, EXPECT_STATUS, HEADERS, credentials, headers_of, is_expected, plain
 from plugins._parts.bounds import CONNECT_SECONDS, MAX_BYTES, MAX_REDIRECTS, READ_SECONDS, Bounds, policy
 from plugins._parts.reply import ExchangeError, Reply, as_json, as_text
 
@@ -20,9 +20,6 @@ VERSION = "1.0"
 REQUIRED_FIELDS = ["url"]
 
 _PLAIN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-_STATUS: dict[str, Any] = {
-    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]
-}
 PARAM_SCHEMA = {
     "type": "object",
     "properties": {
@@ -42,11 +39,7 @@ PARAM_SCHEMA = {
             "default": "GET",
             "description": "GET, HEAD, POST, PUT, PATCH, DELETE or another.",
         },
-        "headers": {
-            "type": "object",
-            "additionalProperties": _PLAIN,
-            "description": "Header values by name.",
-        },
+        "headers": HEADERS,
         "params": {
             "type": "object",
             "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}, {"type": "null"}]},
@@ -59,29 +52,8 @@ PARAM_SCHEMA = {
             "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
             "description": "The body: fields by name, sent as a web form.",
         },
-        "auth": {
-            "anyOf": [
-                {
-                    "type": "object",
-                    "properties": {"bearer": {"type": "string"}},
-                    "required": ["bearer"],
-                    "additionalProperties": False,
-                },
-                {
-                    "type": "object",
-                    "properties": {"username": {"type": "string"}, "password": {"type": "string"}},
-                    "required": ["username", "password"],
-                    "additionalProperties": False,
-                },
-            ],
-            "description": "`{bearer}` or `{username, password}`; take the values from `secrets`. "
-            "A redirect to another host does not get them.",
-        },
-        "expect_status": {
-            "anyOf": [_STATUS, {"type": "array", "items": _STATUS, "minItems": 1}],
-            "default": "2xx",
-            "description": "Status codes, or classes such as 2xx, that are a success.",
-        },
+        "auth": AUTH,
+        "expect_status": EXPECT_STATUS,
         "response": {
             "enum": ["auto", "json", "text", "none", "full"],
             "default": "auto",
@@ -135,7 +107,7 @@ def run(task: dict[str, Any]) -> bool:
 
     limits = Bounds(**{name: task[name] for name in Bounds._fields if name in task})
     try:
-        reply = exchange(_arguments(task), limits, policy(task), _is_expected(task))
+        reply = exchange(_arguments(task), limits, policy(task), is_expected(task))
         task["output"] = _output(reply, task.get("response", "auto"))
     except ExchangeError as error:
         fail(str(error), reason=error.reason)
@@ -143,25 +115,16 @@ def run(task: dict[str, Any]) -> bool:
 
 
 def _arguments(task: dict[str, Any]) -> dict[str, Any]:
-    headers = {name: _plain(value) for name, value in (task.get("headers") or {}).items()}
-    params = {name: _plain(value) for name, value in (task.get("params") or {}).items()}
+    headers = headers_of(task)
+    params = {name: plain(value) for name, value in (task.get("params") or {}).items()}
     return {
         "method": task.get("method", "GET").upper(),
         "url": task["url"],
         "headers": headers,
         "params": params,
         "data": _body(task, headers),
-        "auth": _auth(task.get("auth"), headers),
+        "auth": credentials(task.get("auth"), headers),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Write numbers and truths as JSON does: Python's `True` is no word of the web."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if value is None else str(value)
 
 
 def _body(task: dict[str, Any], headers: dict[str, str]) -> Any:
@@ -172,27 +135,12 @@ def _body(task: dict[str, Any], headers: dict[str, str]) -> Any:
         return None
     value = task[given[0]]
     if "form" in task:
-        return {name: _plain(field) for name, field in value.items()}
+        return {name: plain(field) for name, field in value.items()}
     if "body" in task and isinstance(value, str):
         return value.encode()
     if "content-type" not in map(str.lower, headers):
         headers["Content-Type"] = "application/json"
     return msgspec.json.encode(value)
-
-
-def _auth(auth: dict[str, str] | None, headers: dict[str, str]) -> Any:
-    if not auth:
-        return None
-    if "bearer" in auth:
-        headers["Authorization"] = f"Bearer {auth['bearer']}"
-        return None
-    return (auth["username"].encode(), auth["password"].encode())
-
-
-def _is_expected(task: dict[str, Any]) -> Callable[[int], bool]:
-    expected = task.get("expect_status", "2xx")
-    wanted = expected if isinstance(expected, list) else [expected]
-    return lambda status: status in wanted or f"{status // 100}xx" in wanted
 
 
 def _output(reply: Reply, response: str) -> Any:

@@ -1,6 +1,6 @@
 """Transforms of a list as a whole: filter, sort, limit, unique, aggregate, flatten, query.
 
-Order is kept wherever the transform is not about order. Called by data_transform.
+Order is kept wherever the transform is not about order. Called by `transforms`.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""What one transform of data_transform is: its function beside the JSON Schema of its options.
+"""What one transform is: its function beside the JSON Schema of its options.
 
-`rows`, `values` and `lists` declare them; data_transform looks them up and prints its PARAM_SCHEMA from them.
+`rows`, `values`, `figures`, `dates` and `lists` declare them; `transforms` looks them up and prints their schemas.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Transforms of one object, or of every object in a list: fields renamed, picked, dropped, set, put together.
 
-Where a field has to be there, its absence is an error that names the row. Called by data_transform.
+Where a field has to be there, its absence is an error that names the row. Called by `transforms`.
 """
 
 from collections.abc import Callable

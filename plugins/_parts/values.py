@@ -1,7 +1,7 @@
 """Transforms of single values: cast, text in capitals, replaced parts, split, join, round, tables.
 
 Each works on a field, or a list of fields, of one object or of every object in a list; a null stays null.
-Called by data_transform.
+Called by `transforms`.
 """
 
 import re
@@ -78,7 +78,7 @@ def _to_json(value: Any) -> Any:
         raise DataError(f"{short(value)} is not JSON: {error}") from None
 
 
-_CASTS: dict[str, Callable[[Any], Any]] = {
+CASTS: dict[str, Callable[[Any], Any]] = {
     "integer": _to_integer,
     "number": _to_number,
     "string": text,
@@ -137,9 +137,9 @@ _SEPARATOR: Schema = {"type": "string", "minLength": 1, "description": "What sta
 
 OPERATIONS: dict[str, Operation] = {
     "cast": Operation(
-        _each_value(lambda value, options: _CASTS[options["to"]](value)),
+        _each_value(lambda value, options: CASTS[options["to"]](value)),
         "Make another type of a field's value; what does not fit exactly is an error.",
-        {"field": paths("Field, or list of fields."), "to": {"enum": list(_CASTS), "description": "The type."}},
+        {"field": paths("Field, or list of fields."), "to": {"enum": list(CASTS), "description": "The type."}},
     ),
     "uppercase": _text_operation(str.upper, "Write text in capital letters."),
     "lowercase": _text_operation(str.lower, "Write text in small letters."),

@@ -58,6 +58,8 @@ def from_schema(schema):
             return st.booleans()
         case "integer":
             return st.integers(schema.get("minimum", -20), schema.get("maximum", 20))
+        case "number":
+            return st.integers(-20, 20) | st.floats(allow_nan=False, allow_infinity=False)
         case "array":
             return st.lists(from_schema(schema["items"]), min_size=schema.get("minItems", 0), max_size=3)
         case "object" if "properties" in schema:

@@ -17,7 +17,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cel": ("engine.expressions",),
     "click": ("daemon.cli",),
     "jmespath": ("plugins._parts.lists",),
-    "jsonschema_rs": ("engine.registry", "engine.schemas"),
+    "jsonschema_rs": ("engine.registry", "engine.schemas", "plugins._parts.schemas"),
     "loguru": ("engine.executor", "daemon"),
     "msgspec": ("engine", "daemon", "plugins"),
     "requests": ("plugins", "daemon.notify"),
