@@ -17,7 +17,7 @@ from engine.errors import DocumentInvalidError
 from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
-from engine.node import Snapshot
+from engine.run import Snapshot
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
 from engine.points import sync_point
@@ -92,6 +92,7 @@ class Recovery:
             {key: _snapshot(task) for key, task in record.tasks.items()},
             state=record.state,
             deadline=record.deadline,
+            begun_at=record.started_at,
             scope=scope(self._ambience, record.id, plan, record.params, record.trigger, record.created_at),
             outputs=outputs,
             priority=record.priority,

@@ -23,11 +23,11 @@ class Granting:
     def mark(self, key: str) -> None:
         """Look at a run to which something happened: it may have something ready, or nothing any more."""
         live = self._live.get(key)
-        task = live.run.peek() if live is not None else None
-        if live is None or task is None:
+        ready = live.run.peek() if live is not None else None
+        if live is None or ready is None:
             self._slots.forget(key)
         else:
-            self._slots.mark(key, live.run.priority + task.priority)
+            self._slots.mark(key, live.run.priority + ready.task.priority)
 
     def forget(self, key: str) -> None:
         """Drop a run that has ended."""
@@ -40,16 +40,17 @@ class Granting:
         spare: set[tuple[str, str]] = set()
         for key in self._slots.offers():
             run = self._live[key].run
-            task = run.peek()
-            if task is None:
+            ready = run.peek()
+            if ready is None:
                 self._slots.forget(key)
                 continue
+            task = ready.task
             if self._slots.has_moved(key, run.priority + task.priority):
                 continue
             isolation = isolation_of(task)
             room = (task.type, isolation)
             if room in spare or self._backend.reserve(*room):
-                orders = run.handle(Granted(task.id), now)
+                orders = run.handle(Granted(ready.key), now)
                 starts = [(key, order) for order in orders if type(order) is Start]
                 # One that failed as it was to start leaves its room to the next.
                 (spare.discard if starts else spare.add)(room)

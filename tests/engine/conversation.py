@@ -38,7 +38,7 @@ class Talk:
         self.now = self.now if now is None else now
         orders = self.run.handle(fact, self.now)
         while (ready := self.run.peek()) is not None:
-            orders += self.run.handle(Granted(ready.id), self.now)
+            orders += self.run.handle(Granted(ready.key), self.now)
         for order in orders:
             if isinstance(order, Start):
                 self.started.append((order.task, order.attempt))

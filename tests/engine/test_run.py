@@ -27,7 +27,7 @@ from engine.facts import (
     WindDown,
 )
 from engine.model import Workflow
-from engine.node import Snapshot
+from engine.run import Snapshot
 from engine.plan import make_plan
 from engine.run import Run
 from engine.states import Reason, State

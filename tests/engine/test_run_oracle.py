@@ -143,7 +143,7 @@ class World:
         self.carry_out(self.run.handle(fact, self.now))
         while len(self.under_way) < self.room and (ready := self.run.peek()) is not None:
             before = len(self.under_way)
-            self.carry_out(self.run.handle(Granted(ready.id), self.now))
+            self.carry_out(self.run.handle(Granted(ready.key), self.now))
             assert len(self.under_way) == before + 1
 
     def carry_out(self, orders) -> None:

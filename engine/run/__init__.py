@@ -1,0 +1,462 @@
+"""One run of a workflow: facts in, orders out. The heart, and pure: no clock, no process, no database.
+
+Owns the state of every task of one run while it lives; `executor` alone calls it and carries the orders out. Its rooms:
+`nodes` (who stands where), `names` (what expressions see), `attempts` and `calls` (one try of a task), `spreads` and
+`routes` (tasks that come to several instances), `outcome` (the end, and hooks). What depends on what lives in `plan`,
+when to retry in `retry`, what may follow a dependency's end in `joins`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from engine import joins
+from engine.errors import StoreCorruptError
+from engine.expressions import ExpressionError
+from engine.facts import (
+    AlarmReached,
+    Begin,
+    Broke,
+    Call,
+    CancelAsked,
+    ChildEnded,
+    ChildStarted,
+    DeadlineReached,
+    Decided,
+    Deferred,
+    Due,
+    Fact,
+    Failed,
+    Granted,
+    Kill,
+    Killed,
+    Lost,
+    Order,
+    Pause,
+    PauseAsked,
+    Queued,
+    Recalled,
+    ResumeAsked,
+    Stay,
+    Submitted,
+    Succeeded,
+    TimedOut,
+    Unpause,
+    Warn,
+    WindDown,
+)
+from engine.joins import Outcome as Heard
+from engine.joins import Verdict
+from engine.model import ENGINE_TYPES, WORKFLOW_TYPE
+from engine.plan import Plan
+from engine.run.attempts import Attempts
+from engine.run.calls import Question
+from engine.run.names import Names
+from engine.run.node import Doom, Node, Snapshot
+from engine.run.nodes import Nodes, Ready
+from engine.run.outcome import Ending, Outcome
+from engine.run.routes import Routes
+from engine.run.spreads import Spreads
+from engine.states import ENDED, Reason, State, move
+
+__all__ = ["Ending", "Question", "Ready", "Run", "Snapshot"]
+
+_MOST_INSTANCES = 100_000
+
+
+class Run:
+    """Decide what happens next in one run.
+
+    `scope` holds the names that expressions may use beside `tasks` (`params`, `run`, `trigger`, `env`, `secrets`).
+    `outputs` maps task keys to JSON; hand in one that keeps large values elsewhere. `max_lost` bounds how often an
+    attempt may vanish with its process, `max_instances` how many instances a task may have. `is_called`: another run
+    waits for what this one gives back. `expansions` are those of a run that this one repeats, see Submission.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what a run is made of, by name
+        self,
+        key: str,
+        plan: Plan,
+        *,
+        scope: Mapping[str, Any] | None = None,
+        outputs: MutableMapping[str, bytes] | None = None,
+        priority: int = 0,
+        max_lost: int = 3,
+        max_instances: int = _MOST_INSTANCES,
+        use_cache: bool = True,
+        is_called: bool = False,
+        expansions: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Build it PENDING; nothing happens before Submitted."""
+        self.key, self.plan, self.priority = key, plan, priority + plan.workflow.priority
+        self.state = State.PENDING
+        self.deadline: float | None = None
+        self._begun_at: float | None = None
+        self._warned: set[str] = set()
+        outputs = {} if outputs is None else outputs
+        self._nodes = nodes = Nodes(plan, outputs)
+        self._names = names = Names(scope or {}, nodes)
+        self._outcome = Outcome(plan, nodes, names)
+        self._outcome.gives_back = is_called
+        routing = plan.workflow.routing
+        self._routes = None if routing is None else Routes(routing, plan.state, nodes, names)
+        self._attempts = attempts = Attempts(key, nodes, names, self._routes, max_lost=max_lost, use_cache=use_cache)
+        reused = {task: output for task, output in outputs.items() if "[" in task} if expansions else {}
+        self._spreads = Spreads(nodes, names, attempts, most=max_instances, expansions=expansions or {}, reused=reused)
+        calls = attempts.calls
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            Submitted: self._submitted,
+            Granted: attempts.granted,
+            Succeeded: attempts.succeeded,
+            Failed: attempts.failed,
+            Broke: attempts.failed,
+            TimedOut: attempts.failed,
+            Killed: attempts.killed,
+            Deferred: attempts.deferred,
+            Lost: attempts.lost,
+            Due: attempts.due,
+            Recalled: attempts.recalled,
+            ChildStarted: calls.started,
+            ChildEnded: calls.ended,
+            Decided: calls.decided,
+            DeadlineReached: self._deadline_reached,
+            AlarmReached: self._alarm_reached,
+            CancelAsked: self._cancel_asked,
+            Queued: self._queued,
+            PauseAsked: self._pause_asked,
+            ResumeAsked: self._resume_asked,
+        }
+
+    @classmethod
+    def restore(  # noqa: PLR0913 -- what a run is made of, by name
+        cls,
+        key: str,
+        plan: Plan,
+        snapshots: Mapping[str, Snapshot],
+        *,
+        state: State,
+        deadline: float | None,
+        begun_at: float | None = None,
+        ending: Ending | None = None,
+        output: bytes = b"null",
+        warned: Collection[str] = (),
+        **made_of: Any,
+    ) -> "Run":
+        """Take up a recorded run where it stood; `made_of` is what the run was made with.
+
+        The caller then asks `resume`, reports every attempt in `running` that is gone as Lost, makes the `calls` again,
+        and arms what is `waiting` for a time, and the `alarms`. `ending` and `output` are what a recorded WindDown
+        said, `begun_at` is when it began (wall seconds), `warned` names the tasks of recorded Warn orders.
+        """
+        run = cls(key, plan, **made_of)
+        run.state, run.deadline, run._begun_at = state, deadline, begun_at
+        run._warned = set(warned)
+        run._outcome.ending = ending
+        run._take_up(snapshots, output)
+        return run
+
+    def _take_up(self, snapshots: Mapping[str, Snapshot], output: bytes) -> None:
+        nodes, ending = self._nodes, self._outcome.ending
+        instances: dict[str, dict[str, Snapshot]] = {}
+        for key, snapshot in snapshots.items():
+            if key in nodes.by_key:
+                nodes.by_key[key].take_up(snapshot)
+            else:
+                instances.setdefault(key.partition("[")[0], {})[key] = snapshot
+        if self._routes is not None:
+            self._routes.take_up({key: found for of_node in instances.values() for key, found in of_node.items()})
+        else:
+            for parent, of_parent in instances.items():
+                self._spreads.take_up(nodes.by_key[parent], of_parent)
+        tasks = [node for node in nodes.by_key.values() if node.planned.phase == "tasks"]
+        nodes.open = sum(1 for node in tasks if node.state not in ENDED)
+        for node in tasks:
+            if node.state is State.FAILED and not node.is_good and node.parent is None:
+                self._outcome.failed.append(node)
+        if ending is not None and nodes.open:
+            nodes.is_stopping = True
+            for node in tasks:
+                if node.state is State.RUNNING:
+                    node.doom = Doom(State.CANCELLED, ending[1] or Reason.USER, ending[2])
+        elif ending is not None:
+            self._outcome.take_up(output)
+        nodes.running = sum(1 for node in nodes.by_key.values() if node.is_under_way)
+
+    def resume(self) -> list[Order]:
+        """Decide what a restored run could not decide before: tasks whose dependencies have ended already."""
+        if self._has_begun:
+            if self._outcome.is_known:
+                self._open_phase()
+            else:
+                self._set_going()
+            self._settle(0.0)
+            # A call that was being ended has its run still: that is not among what died with the last owner.
+            for node in self._nodes.by_key.values():
+                if node.doom is not None and node.is_under_way and node.task.type == WORKFLOW_TYPE:
+                    self._nodes.orders.append(Kill(node.key, node.attempt, node.doom.reason))
+        return self._take()
+
+    def handle(self, fact: Fact, now: float) -> list[Order]:
+        """Return what has to be done about a fact; late and repeated facts lead to nothing."""
+        if self.state not in ENDED:
+            self._handlers[type(fact)](fact, now)
+            if self._nodes.ended or not self._nodes.open:
+                self._settle(now)
+        return self._take()
+
+    def peek(self, closed: Collection[str] = ()) -> Ready | None:
+        """Return what would start next, or None while nothing is ready or may start; pools in `closed` give nothing."""
+        return None if self.is_paused else self._nodes.peek(closed)
+
+    def reuse(self, tasks: Iterable[str]) -> None:
+        """Take these tasks as COMPLETED in an earlier run; call before Submitted, with their outputs in place.
+
+        A graph is always walked from its entry.
+        """
+        for key in tasks:
+            node = self._nodes.by_key.get(key)
+            if node is not None and self._routes is None:
+                self._nodes.end(node, State.COMPLETED, Reason.REUSED, "")
+        self._nodes.ended.clear()
+
+    def states(self) -> Iterator[tuple[str, State, Reason | None, str, int]]:
+        """Yield (task, state, reason, message, attempts) of every task and instance."""
+        for key, node in self._nodes.by_key.items():
+            yield key, node.state, node.reason, node.message, node.attempt
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether a person paused it in its middle."""
+        return self.state is State.WAITING and self._begun_at is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether any attempt is under way that somebody carries out."""
+        return any(True for _ in self.running()) if self._nodes.running else False
+
+    def waiting(self) -> Iterator[tuple[str, int, float]]:
+        """Yield (task, attempt, wall time) of every restored task that waits for a time."""
+        for key, node in self._nodes.by_key.items():
+            if node.state in (State.RETRYING, State.WAITING) and node.due_at is not None:
+                yield key, node.attempt, node.due_at
+
+    def running(self) -> Iterator[tuple[str, int]]:
+        """Yield (task, attempt) of every attempt under way that somebody carries out."""
+        for key, node in self._nodes.by_key.items():
+            if node.is_under_way and node.task.type not in ENGINE_TYPES:
+                yield key, node.attempt
+
+    def calls(self) -> Iterator[Call]:
+        """Yield the orders of restored calls, to be made again: the runs they led to are found by them."""
+        for node in self._nodes.by_key.values():
+            if node.is_under_way and node.task.type == WORKFLOW_TYPE:
+                yield self._attempts.calls.call(node, self._attempts.fields(node))
+
+    def questions(self) -> Iterator[tuple[str, Question]]:
+        """Yield (task, question) of every task that waits for a person."""
+        return self._attempts.calls.asking()
+
+    def alarms(self) -> tuple[tuple[float, str], ...]:
+        """Return the deadlines that have not been warned of, as (wall time, task); an empty task stands for the run."""
+        begun = self._begun_at
+        if begun is None:
+            return ()
+        tasks = (node.task for node in self._nodes.by_key.values() if node.parent is None and node.state not in ENDED)
+        given = [("", self.plan.workflow.deadline), *((task.id, task.deadline) for task in tasks)]
+        return tuple(
+            (begun + deadline.within, task)
+            for task, deadline in given
+            if deadline is not None and task not in self._warned
+        )
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._begun_at is not None or self.state is State.RUNNING
+
+    def _take(self) -> list[Order]:
+        self._names.forget()
+        return self._nodes.take()
+
+    def _submitted(self, _fact: Submitted, now: float) -> None:
+        if self._has_begun:
+            return
+        self.state, self._begun_at = move(self.state, State.RUNNING), now
+        timeout = self.plan.workflow.timeout
+        self.deadline = None if timeout is None else now + timeout
+        self._nodes.orders.append(Begin(self.deadline, self.alarms()))
+        self._set_going()
+
+    def _set_going(self) -> None:
+        """Let what had ended already (in an earlier run or life) be heard, and queue what depends on nothing."""
+        if self._routes is not None:
+            self._routes.resume()
+            return
+        self._start_phase([self._nodes.by_key[key] for key in self.plan.phases["tasks"]])
+
+    def _start_phase(self, members: list[Node]) -> None:
+        ended_before = [node for node in members if node.state in ENDED]
+        first = [node for node in members if node.state is State.PENDING and not node.task.depends_on]
+        going = [node for node in members if node.state is State.RUNNING and node.spread is not None]
+        for node in ended_before:
+            self._inform(node)
+        for node in going:
+            if node.doom is None:
+                self._spreads.resume(node)
+        for node in first:
+            # One that failed before may have wound the run down.
+            if node.state is State.PENDING:
+                self._decide(node, Verdict.READY)
+
+    def _settle(self, now: float) -> None:
+        """Let everybody know of what has ended, until nothing more ends by it; then see whether all has."""
+        nodes = self._nodes
+        while True:
+            for node in nodes.ended:  # grows while it is walked
+                self._has_ended(node, now)
+            nodes.ended.clear()
+            if nodes.open or self.state in ENDED or not self._advance():
+                return
+
+    def _has_ended(self, node: Node, now: float) -> None:
+        if node.parent is not None:
+            if self._routes is not None:
+                self._routes.instance_ended(node)
+            else:
+                self._spreads.instance_ended(node, now)
+            return
+        if node.state is State.FAILED and not node.task.continue_on_failure and not self._outcome.is_known:
+            self._outcome.failed.append(node)
+            if self.plan.workflow.fail_fast:
+                self._wind_down(State.FAILED, Reason.FAIL_FAST, f"task {node.key} failed")
+        self._inform(node)
+
+    def _advance(self) -> bool:
+        """Go on to the next phase; return False when there is none, or none yet."""
+        if not self._outcome.is_known:
+            if not self._has_begun and self._outcome.ending is None:
+                return False
+            if self._routes is not None:
+                self._outcome.state_of_graph = self._routes.state
+            self._outcome.settle(has_begun=self._has_begun)
+        return self._open_phase()
+
+    def _open_phase(self) -> bool:
+        members = self._outcome.next_phase()
+        if members:
+            self._start_phase(members)
+            return True
+        if self._nodes.ended or self._nodes.open:
+            return True
+        finish = self._outcome.finish()
+        self.state = move(self.state, finish.state)
+        self._nodes.orders.append(finish)
+        return False
+
+    def _deadline_reached(self, _fact: DeadlineReached, _now: float) -> None:
+        message = f"the run took longer than its timeout of {self.plan.workflow.timeout or 0:g} s"
+        self._wind_down(State.FAILED, Reason.DEADLINE, message)
+
+    def _alarm_reached(self, fact: AlarmReached, _now: float) -> None:
+        node = self._nodes.by_key.get(fact.task)
+        deadline = self.plan.workflow.deadline if node is None else node.task.deadline
+        if deadline is None or (node is not None and node.state in ENDED) or fact.task in self._warned:
+            return
+        self._warned.add(fact.task)
+        what = f"task {node.key}" if node is not None else "the run"
+        message = f"{what} has not ended within its deadline of {deadline.within:g} s"
+        if deadline.on_miss == "warn":
+            self._nodes.orders.append(Warn(fact.task, message))
+        elif node is None:
+            self._wind_down(State.FAILED, Reason.DEADLINE, message)
+        else:
+            self._end_late(node, Doom(State.FAILED, Reason.DEADLINE, message))
+
+    def _end_late(self, node: Node, doom: Doom) -> None:
+        if node.state is State.RUNNING and node.spread is not None and self._routes is None:
+            self._spreads.stop(node, doom)
+        else:
+            self._nodes.stop(node, doom)
+
+    def _cancel_asked(self, fact: CancelAsked, _now: float) -> None:
+        if self._outcome.is_known:
+            self._outcome.cut()
+            self._nodes.is_stopping = True
+            members = [key for phase, keys in self.plan.phases.items() if phase != "tasks" for key in keys]
+            doom = Doom(State.CANCELLED, fact.reason, fact.message)
+            for key, node in list(self._nodes.by_key.items()):
+                if key.partition("[")[0] in members and node.state not in ENDED:
+                    self._nodes.stop(node, doom)
+            return
+        self._wind_down(State.CANCELLED, fact.reason, fact.message)
+
+    def _wind_down(self, state: State, reason: Reason, message: str) -> None:
+        """Cancel what has not started and kill what runs; the tasks have ended when the last attempt has."""
+        if self._outcome.ending is not None or self._outcome.is_known:
+            return
+        self._outcome.ending = (state, reason, message)
+        self._nodes.is_stopping = True
+        self._nodes.orders.append(WindDown(state, reason, message))
+        doom = Doom(State.CANCELLED, reason, message)
+        for node in list(self._nodes.by_key.values()):
+            if node.state not in ENDED and node.planned.phase == "tasks":
+                self._nodes.stop(node, doom)
+
+    def _queued(self, fact: Queued, _now: float) -> None:
+        if self.state is State.PENDING:
+            self.state = move(self.state, State.WAITING)
+            self._nodes.orders.append(Stay(Reason.CONCURRENCY, fact.message))
+
+    def _pause_asked(self, fact: PauseAsked, _now: float) -> None:
+        if self.state is State.RUNNING:
+            self.state = move(self.state, State.WAITING)
+            self._nodes.orders.append(Pause(fact.message, fact.actor))
+
+    def _resume_asked(self, fact: ResumeAsked, _now: float) -> None:
+        if self.is_paused:
+            self.state = move(self.state, State.RUNNING)
+            self._nodes.orders.append(Unpause(fact.message, fact.actor))
+
+    def _inform(self, ended: Node) -> None:
+        """Tell the tasks behind an ended one; those that thereby end are told of in their turn."""
+        heard = joins.outcome(ended.state, ended.reason, is_good=ended.is_good)
+        for key in ended.planned.dependants:
+            dependant = self._nodes.by_key[key]
+            control = dependant.planned.control
+            if control is not None and control.edges and dependant.state is State.PENDING:
+                self._inform_by_edge(ended, dependant, heard)
+                continue
+            verdict = dependant.join.hear(ended.key, heard)
+            if verdict is not None and dependant.state is State.PENDING:
+                self._decide(dependant, verdict)
+
+    def _inform_by_edge(self, ended: Node, dependant: Node, heard: Heard) -> None:
+        """Tell a task of a dependency on a condition: where that is false, it counts as skipped."""
+        control = dependant.planned.control
+        condition = control.edges.get(ended.key) if control is not None else None
+        if condition is not None and ended.state in (State.COMPLETED, State.FAILED):
+            try:
+                if not self._names.holds(condition):
+                    heard = Heard.SKIPPED
+            except (ExpressionError, StoreCorruptError) as error:
+                self._attempts.fail_unstarted(dependant, error, f"depends_on {ended.key}: ")
+                return
+        verdict = dependant.join.hear(ended.key, heard)
+        if verdict is not None:
+            self._decide(dependant, verdict)
+
+    def _decide(self, node: Node, verdict: Verdict) -> None:
+        """Act on a join's verdict: skip the task, or see whether its condition lets it start."""
+        if verdict is not Verdict.READY:
+            self._nodes.skip(node, *node.join.explain())
+            return
+        condition = node.planned.condition
+        try:
+            if condition is not None and not self._names.holds(condition):
+                self._nodes.skip(node, Reason.CONDITION_FALSE, f"when: {condition.source} is false")
+                return
+        except (ExpressionError, StoreCorruptError) as error:
+            self._attempts.fail_unstarted(node, error, "when: ")
+            return
+        if node.task.foreach is not None or node.task.loop is not None:
+            self._spreads.begin(node)
+        else:
+            self._nodes.make_ready(node)

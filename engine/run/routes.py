@@ -1,0 +1,157 @@
+"""A graph that is walked: one visit of a node after the other, over a shared state, cycles and all. Pure.
+
+Visit number n of the whole walk is the instance `id[n]` of its node; its recorded output is the state after it. What is
+still to be visited is kept as the memo of the node visited last, so that a restart goes on from there.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.errors import StoreCorruptError
+from engine.expressions import ExpressionError, Template
+from engine.facts import Spread
+from engine.model import Routing
+from engine.run.names import Names
+from engine.run.node import Node, Snapshot
+from engine.run.nodes import Nodes
+from engine.states import ENDED, Reason, State, move
+
+
+class Routes:
+    """Walk the graph of one run; `state` is the shared state as JSON."""
+
+    def __init__(self, routing: Routing, initial: Template | None, nodes: Nodes, names: Names) -> None:
+        """Stand before the entry; `initial` is the state at first, where it holds expressions."""
+        self._routing, self._template = routing, initial
+        self._nodes, self._names = nodes, names
+        self._line: deque[str] = deque([self._routing.entry])
+        self._visits = 0
+        self._last: dict[str, Node] = {}
+        self._changes: Any = None
+        self.state = b"{}"
+
+    def begin(self) -> None:
+        """Visit the entry."""
+        try:
+            initial = self._routing.state
+            if self._template is not None:
+                initial = self._names.render(self._template)
+        except (ExpressionError, StoreCorruptError) as error:
+            self._break_off(self._nodes.by_key[self._routing.entry], Reason.EXPRESSION, f"state: {error}")
+            return
+        self.state = msgspec.json.encode(initial)
+        self._visit_next()
+
+    def merged(self, node: Node, output: bytes) -> bytes:
+        """Return the shared state after a visit that gave this output."""
+        self._changes = changes = msgspec.json.decode(output)
+        if changes is None:
+            return self.state
+        state = msgspec.json.decode(self.state)
+        state.update(changes if isinstance(changes, dict) else {node.task.id: changes})
+        return msgspec.json.encode(state)
+
+    def instance_ended(self, node: Node) -> None:
+        """Go on after a visit."""
+        parent = node.parent
+        if parent is None:
+            return
+        if node.state is State.COMPLETED:
+            self.state = self._nodes.outputs.get(node.key, b"{}")
+        else:
+            self._changes = None
+        if parent.doom is not None or node.state is State.CANCELLED:
+            self.close()
+        elif node.state is State.FAILED and not node.task.continue_on_failure:
+            self._break_off(parent, Reason.INSTANCE_FAILED, f"visit {node.number} failed: {node.message}")
+        else:
+            self._go_on(parent, node)
+
+    def _go_on(self, parent: Node, node: Node) -> None:
+        own = {"state": msgspec.json.decode(self.state), "output": self._changes, "iteration": node.number}
+        routes = parent.planned.control.routes if parent.planned.control is not None else ()
+        for route in routes:
+            try:
+                leads_on = route.condition is None or self._names.holds(route.condition, own)
+            except (ExpressionError, StoreCorruptError) as error:
+                self._break_off(parent, Reason.EXPRESSION, f"edge to {route.target}: {error}")
+                return
+            if leads_on:
+                self._line.append(route.target)
+        self._visit_next()
+
+    def _visit_next(self) -> None:
+        if not self._line:
+            self.close()
+            return
+        parent = self._nodes.by_key[self._line[0]]
+        if self._visits >= self._routing.max_iterations:
+            told = f"the graph was to go on with it after {self._visits} visits, its max_iterations"
+            self._break_off(parent, Reason.LOOP_LIMIT, told)
+            return
+        self._line.popleft()
+        self._visits += 1
+        node = self._visit(parent, self._visits)
+        if parent.state is State.PENDING:
+            parent.state = move(parent.state, State.RUNNING)
+        self._nodes.make_ready(node)
+        memo = msgspec.json.encode({"line": list(self._line)})
+        self._nodes.orders.append(Spread(parent.key, (node.key,), memo))
+
+    def _visit(self, parent: Node, number: int) -> Node:
+        names = {"state": msgspec.json.decode(self.state), "iteration": number}
+        node = Node(parent.planned, f"{parent.key}[{number}]", parent, number, names)
+        self._last[parent.key] = node
+        parent.spread = node
+        self._nodes.add([node])
+        return node
+
+    def _break_off(self, parent: Node, reason: Reason, message: str) -> None:
+        self._nodes.fail_with(parent, reason, message)
+        self.close()
+
+    def close(self) -> None:
+        """End every node that has not: what was visited with the state after its last visit, unless it is stopped."""
+        for key, node in list(self._nodes.by_key.items()):
+            if node.parent is not None or node.state in ENDED or node.planned.phase != "tasks":
+                continue
+            last = self._last.get(key)
+            if last is None:
+                self._nodes.skip(node, Reason.NOT_REACHED, "no edge led to it")
+            elif last.state not in ENDED:
+                continue
+            elif node.doom is not None:
+                self._nodes.meet(node, node.doom)
+            else:
+                self._nodes.complete(node, self._nodes.outputs.get(last.key, b"null"))
+
+    def take_up(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Stand where the record says."""
+        visits = sorted((int(key[key.index("[") + 1 : -1]), key) for key in snapshots if key.endswith("]"))
+        if not visits:
+            return
+        for number, key in visits[:-1]:
+            node = self._visit(self._nodes.by_key[key[: key.index("[")]], number)
+            node.take_up(snapshots[key])
+            if node.state is State.COMPLETED:
+                self.state = self._nodes.outputs.get(key, b"{}")
+        self._visits, key = visits[-1]
+        parent = self._nodes.by_key[key[: key.index("[")]]
+        if self._visits == 1 and self._template is None:
+            self.state = msgspec.json.encode(self._routing.state)
+        elif self._visits == 1 and self._template is not None:
+            self.state = msgspec.json.encode(self._names.render(self._template))
+        self._visit(parent, self._visits).take_up(snapshots[key])
+        self._line = deque(msgspec.json.decode(parent.memo)["line"])
+
+    def resume(self) -> None:
+        """Go on after a restart: with the visit that was to come, or from the entry."""
+        if not self._visits:
+            self.begin()
+            return
+        for node in self._last.values():
+            if node.number == self._visits and node.state is State.PENDING:
+                self._nodes.make_ready(node)
