@@ -19,13 +19,13 @@ from tests.waiting import wait_for
 def inlines(folder):
     made = []
 
-    def make(*, workers=2, folders=(ACTS,), **more):
+    def make(*, workers=2, folders=(ACTS,), grace_seconds=0.3, **more):
         backend = Inline(
             Registry("", folders),
             workers=workers,
             logs=AttemptLogs(folder, LIMITS),
             limits=LIMITS,
-            grace_seconds=0.3,
+            grace_seconds=grace_seconds,
             **more,
         )
         made.append(backend)

@@ -77,7 +77,8 @@ def die_at(mill: Mill, load: Load, point: str) -> None:
             load.submit()
         return process.poll() is not None
 
-    wait_for(is_dead, f"the death at {point}; {mill.words()}")
+    # Long: the work that is given meanwhile keeps a busy machine busy.
+    wait_for(is_dead, f"the death at {point}; {mill.words()}", 60.0)
     assert process.returncode == -9, mill.words()
 
 

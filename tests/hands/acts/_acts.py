@@ -108,10 +108,10 @@ def speak_in_pieces(task):
 
 def hold(task):
     """Wait until the file `until` exists, and say when asked to end."""
-    mark(task, "began")
-    if "words" in task:
-        print(task["words"])
     try:
+        mark(task, "began")  # from here on somebody may ask
+        if "words" in task:
+            print(task["words"])
         _wait_for(Path(task["until"]))
     except InterruptedByEngineError:
         mark(task, "asked")
@@ -122,9 +122,11 @@ def hold(task):
 
 def hold_on(task):
     """Wait for the file whatever anybody asks."""
-    mark(task, "began")
+    words = ["began"]
     while True:
         try:
+            while words:
+                mark(task, words.pop())
             _wait_for(Path(task["until"]))
         except InterruptedByEngineError:
             mark(task, "asked")
@@ -134,8 +136,8 @@ def hold_on(task):
 
 def finish_when_asked(task):
     """Take being asked as a reason to succeed."""
-    mark(task, "began")
     with contextlib.suppress(InterruptedByEngineError):
+        mark(task, "began")
         _wait_for(Path(task["until"]))
     return True
 
@@ -293,8 +295,8 @@ def eat(task):
 
 def burn(task):
     """Take processor time in this process until somebody ends it."""
-    mark(task, "began")
     try:
+        mark(task, "began")
         while True:
             pass
     except InterruptedByEngineError:
