@@ -192,7 +192,8 @@ def history(runs: int = 1_000_000) -> dict[str, object]:
             copy = f"INSERT INTO runs (id, {names}) SELECT printf('%026d', ?), {names} FROM runs WHERE pk = 1"  # noqa: S608 -- names of columns, from the database itself
             task = (
                 "INSERT INTO tasks SELECT ?, key, position, type, state, attempt, reason, message, started_at,"
-                " ended_at, due_at, memo, output, output_ref FROM tasks WHERE run_pk = 1"
+                " ended_at, due_at, memo, output, output_ref, instance, instances, is_warned"
+                " FROM tasks WHERE run_pk = 1"
             )
             memory.execute("DROP INDEX IF EXISTS runs_by_claim")
             memory.executemany(copy, ((number,) for number in range(2, runs + 1)))

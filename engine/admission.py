@@ -4,6 +4,7 @@ Works inside a transaction of `store`, which calls it. What happens to a run aft
 """
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,13 +54,23 @@ _RUN = (
     "due_at",
     "run_at",
     "created_at",
+    "parent",
+    "parent_task",
+    "parent_attempt",
+    "depth",
+    "use_cache",
 )
 _TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "output", "output_ref")
+# A task that is spread as in the run that this one repeats, and the instances that it takes over from there.
+_SPREAD_TASK = (*_TASK[:-2], "memo", *_TASK[-2:], "instance", "instances")
 _DUE = ("schedule", "due_at", "state", "reason", "message", "run", "count", "recorded_at")
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
 _RUN_DUE = DueState.RUN.value
 _CLAIMED = ClaimState.CLAIMED.value
 _PENDING = State.PENDING.value
+# The state and reason of what is taken over from an earlier run, and all that is known of what is not.
+_AGAIN = (State.COMPLETED.value, Reason.REUSED.value)
+_NEW = (_PENDING, None, None, None, None)
 
 _Cells = tuple[Any, ...]
 
@@ -87,6 +98,8 @@ class Admission:
         )
         fixed = {"attempt": literal_column("0"), "message": _NOTHING}
         self._add_tasks = Statement(dialect, insert(tasks).inline().values(_binds(_TASK) | fixed), *_TASK)
+        spread = insert(tasks).inline().values(_binds(_SPREAD_TASK) | fixed)
+        self._add_spread_tasks = Statement(dialect, spread, *_SPREAD_TASK)
         self._add_event = adding_event(dialect)
         self._add_due, self._add_claim = self._adding(due_times, _DUE), self._adding(claims, _CLAIM, message=_NOTHING)
         self._find_due = self._finding_due()
@@ -101,6 +114,7 @@ class Admission:
         receipts = [self._admit(connection, entry, *one) for one in asked]
         for statement, rows in (
             (self._add_tasks, entry.tasks),
+            (self._add_spread_tasks, entry.spread_tasks),
             (self._add_event, entry.events),
             (self._link_due, entry.linked_dues),
             (self._add_due, entry.dues),
@@ -171,15 +185,25 @@ class Admission:
         return int(pk)
 
     def _enter_tasks(self, entry: "_Entry", pk: int, submission: Submission, now: float) -> None:
-        reused, completed, again = submission.reused, State.COMPLETED.value, Reason.REUSED.value
-        for position, task in enumerate(submission.workflow.tasks):
+        reused, actor = submission.reused, _actor(submission)
+        instances = _instances(submission)
+        every = itertools.chain.from_iterable(submission.workflow.phases().values())
+        for position, task in enumerate(every):
             output = reused.get(task.id)
-            if output is None:
-                entry.tasks.append((pk, task.id, position, task.type, _PENDING, None, None, None, None))
-            else:
+            if output is not None:
                 cells = self._values.split(output)
-                entry.tasks.append((pk, task.id, position, task.type, completed, again, now, *cells))
-                entry.events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
+                entry.tasks.append((pk, task.id, position, task.type, *_AGAIN, now, *cells))
+                entry.events.append((pk, now, task.id, None, *_AGAIN, "", actor))
+            elif task.id not in submission.expansions:
+                entry.tasks.append((pk, task.id, position, task.type, *_NEW))
+            else:
+                taken, memo = instances.get(task.id, []), submission.expansions[task.id]
+                like = (position, task.type)
+                entry.spread_tasks.append((pk, task.id, *like, *_NEW[:-2], memo, None, None, 0, len(taken)))
+                for number, key in enumerate(taken, start=1):
+                    cells = self._values.split(reused[key])
+                    entry.spread_tasks.append((pk, key, *like, *_AGAIN, now, None, *cells, number, 0))
+                    entry.events.append((pk, now, key, None, *_AGAIN, "", actor))
 
     def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
         """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""
@@ -190,6 +214,12 @@ class Admission:
         if submission.due is not None:
             schedule, due_at = submission.due
             answer = self._answer(connection, "due", runs.c.schedule == plain(schedule), runs.c.due_at == due_at)
+            if answer is not None:
+                return answer
+        if submission.parent is not None:
+            called = submission.parent
+            is_call = (runs.c.parent_task == called.task, runs.c.parent_attempt == called.attempt)
+            answer = self._answer(connection, "parent", runs.c.parent == called.run, *is_call)
             if answer is not None:
                 return answer
         if submission.idempotency_key is not None:
@@ -251,6 +281,7 @@ class _Entry:
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], int] = {}
         self.tasks: list[_Cells] = []
+        self.spread_tasks: list[_Cells] = []
         self.events: list[_Cells] = []
         self.linked_dues: list[_Cells] = []
         self.dues: list[_Cells] = []
@@ -271,6 +302,7 @@ def _run_row(
 ) -> _Cells:
     schedule, due_at = submission.due or (None, None)
     state, reason, message = standing
+    called = submission.parent
     return (
         run,
         tail_of(run),
@@ -290,7 +322,19 @@ def _run_row(
         due_at,
         submission.run_at,
         now,
+        *((None, None, None, 1) if called is None else (called.run, called.task, called.attempt, called.depth + 1)),
+        submission.use_cache,
     )
+
+
+def _instances(submission: Submission) -> dict[str, list[str]]:
+    """Return the keys of the instances that are taken over, by the task they are of, in their order."""
+    found: dict[str, list[str]] = {}
+    for key in submission.reused if submission.expansions else ():
+        task, bracket, _ = key.partition("[")
+        if bracket:
+            found.setdefault(task, []).append(key)
+    return found
 
 
 def _json(value: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Dialect, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, NullPool, QueuePool, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -44,6 +44,10 @@ class Statement:
         """Execute it with one tuple and return the first column of the first row, None if there is no row."""
         result = connection.exec_driver_sql(self.sql, values)
         return result.scalar() if result.returns_rows else None
+
+    def first(self, connection: Connection, values: tuple[Any, ...]) -> Row[Any] | None:
+        """Execute a query with one tuple and return its first row, None if there is none."""
+        return connection.exec_driver_sql(self.sql, values).first()
 
     def run_all(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
         """Execute it with each tuple and return how many rows it wrote in all."""

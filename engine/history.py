@@ -5,11 +5,10 @@ that no reader keeps the write-ahead log from being cut back. Lists page by key.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Engine, Select, StaticPool, create_engine, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Select, StaticPool, create_engine, func, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from engine import database, dues, migrations, pruning, tables
@@ -21,7 +20,7 @@ from engine.errors import (
     TaskUnknownError,
     WorkflowUnknownError,
 )
-from engine.recall import Record, attempt_view, event_view, open_run, run_view, task_view, written
+from engine.recall import Record, attempt_view, event_view, open_run, run_in_full, run_view, written
 from engine.rows import plain
 from engine.states import ENDED, ClaimState, State
 from engine.tables import attempts, claims, events, runs, tasks, workflows
@@ -55,7 +54,14 @@ _SHOWN = (
     runs.c.created_at,
     runs.c.started_at,
     runs.c.ended_at,
+    runs.c.parent,
+    runs.c.parent_task,
+    runs.c.parent_attempt,
 )
+_IN_FULL = (runs.c.pk, *_SHOWN, runs.c.output, runs.c.output_ref)
+_CHILD = (runs.c.id, runs.c.state, runs.c.parent, runs.c.parent_task, runs.c.parent_attempt)
+# Instances behind their task, in the order they were recorded.
+_IN_ORDER = (tasks.c.run_pk, tasks.c.position, tasks.c.instance)
 
 
 class History:
@@ -85,16 +91,18 @@ class History:
         state: str | None = None,
         workflow: str | None = None,
         trigger: str | None = None,
+        parent: str | None = None,
         since: float | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[RunView]:
         """List runs without their tasks, newest first.
 
-        `trigger` is a trigger's type, `since` wall seconds; `before` is the id of the last run of the page before.
+        `trigger` is a trigger's type, `parent` the id of the run that called it, `since` wall seconds; `before` is the
+        id of the last run of the page before.
         Raises RunUnknownError if there is no run `before`.
         """
-        wanted = {runs.c.state: state, runs.c.workflow: workflow, runs.c.trigger_type: trigger}
+        wanted = {runs.c.state: state, runs.c.workflow: workflow, runs.c.trigger_type: trigger, runs.c.parent: parent}
         given = {column: plain(value) for column, value in wanted.items() if value is not None}
         query = select(*_SHOWN).where(*(column == value for column, value in given.items()))
         if since is not None:
@@ -115,25 +123,13 @@ class History:
         Raises RunUnknownError or RunAmbiguousError.
         """
         with self._reading() as connection:
-            pk = _find(connection, name)
-            row = connection.execute(select(*_SHOWN).where(runs.c.pk == pk)).one()
-            of_run = select(tasks).where(tasks.c.run_pk == pk).order_by(tasks.c.position)
-            found = connection.execute(of_run).all()
-        return self._in_full(row, found)
+            return self._in_full(connection, runs.c.pk == _find(connection, name))[0]
 
     def runs_in_full(self, ids: Sequence[str]) -> dict[str, RunView]:
         """Show many runs in full, by their whole ids; one that is not known is left out."""
-        found: list[Any] = []
-        parts: dict[int, list[Any]] = {}
         with self._reading() as connection:
-            for some in _portions(ids):
-                rows = connection.execute(select(runs.c.pk, *_SHOWN).where(runs.c.id.in_(some))).all()
-                keys = [row.pk for row in rows]
-                of_runs = select(tasks).where(tasks.c.run_pk.in_(keys)).order_by(tasks.c.run_pk, tasks.c.position)
-                for task in connection.execute(of_runs):
-                    parts.setdefault(task.run_pk, []).append(task)
-                found += rows
-        return {row.id: self._in_full(row, parts.get(row.pk, [])) for row in found}
+            portions = [self._in_full(connection, runs.c.id.in_(some)) for some in _portions(ids)]
+        return {view.id: view for views in portions for view in views}
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[EventView]:
         """List what happened to a run, oldest first, from behind the event whose id is `after`; raises as `run`."""
@@ -170,14 +166,13 @@ class History:
         )
         with self._reading() as connection:
             found = connection.execute(shown.order_by(runs.c.pk)).all()
-            rows = connection.execute(of_open.order_by(tasks.c.run_pk, tasks.c.position)).all()
+            rows = connection.execute(of_open.order_by(*_IN_ORDER)).all()
             tries = connection.execute(tried).all()
             texts = {row.pk: row.document for row in connection.execute(documents)}
-        record = Record(tries)
-        by_run: dict[int, list[Any]] = {}
-        for row in rows:
-            by_run.setdefault(row.run_pk, []).append(row)
-        return [open_run(row, bytes(texts[row.workflow_pk]), record.tasks(by_run.get(row.pk, []))) for row in found]
+        record, by_run = Record(tries), _grouped(rows, 0)
+        return [
+            open_run(row, bytes(texts[row.workflow_pk]), by_run.get(row.pk, []), record, self._values) for row in found
+        ]
 
     def outputs(self, run: str) -> dict[str, bytes]:
         """Return the output of every COMPLETED task of a run as JSON: what a run that repeats it may reuse.
@@ -187,8 +182,15 @@ class History:
         with self._reading() as connection:
             completed = (tasks.c.run_pk == _find(connection, run), tasks.c.state == State.COMPLETED)
             query = select(tasks.c.key, tasks.c.output, tasks.c.output_ref).where(*completed)
-            found = connection.execute(query.order_by(tasks.c.position)).all()
+            found = connection.execute(query.order_by(*_IN_ORDER)).all()
         return {row.key: self._values.join(row.output, row.output_ref) for row in found}
+
+    def expansions(self, run: str) -> dict[str, bytes]:
+        """Return the memo of each task of a run that has instances: how it was spread; raises as `run`."""
+        with self._reading() as connection:
+            is_spread = (tasks.c.run_pk == _find(connection, run), tasks.c.attempt == 0, tasks.c.memo.is_not(None))
+            found = connection.execute(select(tasks.c.key, tasks.c.memo).where(*is_spread)).all()
+        return {row.key: bytes(row.memo) for row in found}
 
     def workflows(self) -> list[VersionView]:
         """List the workflows of all recorded runs by name, each with its newest version."""
@@ -298,9 +300,10 @@ class History:
 
     def references(self) -> set[str]:
         """Return the reference of every large output a row speaks of; any other file that is not young may go."""
-        query = select(tasks.c.output_ref).where(tasks.c.output_ref.is_not(None)).distinct()
+        columns = (tasks.c.output_ref, runs.c.output_ref)
         with self._reading() as connection:
-            return set(connection.execute(query).scalars())
+            found = [connection.execute(select(column).where(column.is_not(None)).distinct()) for column in columns]
+            return {ref for rows in found for ref in rows.scalars()}
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -328,8 +331,12 @@ class History:
         self._is_ready = True
         return self._engine
 
-    def _in_full(self, row: Any, of_run: Sequence[Any]) -> RunView:
-        return msgspec.structs.replace(run_view(row), tasks=[task_view(task, self._values) for task in of_run])
+    def _in_full(self, connection: Connection, is_one: ColumnElement[bool]) -> list[RunView]:
+        rows = connection.execute(select(*_IN_FULL).where(is_one)).all()
+        of_runs = select(tasks).where(tasks.c.run_pk.in_([row.pk for row in rows])).order_by(*_IN_ORDER)
+        called = select(*_CHILD).where(runs.c.parent.in_([row.id for row in rows])).order_by(runs.c.pk)
+        parts, children = _grouped(connection.execute(of_runs), 0), _grouped(connection.execute(called), 2)
+        return [run_in_full(row, parts.get(row.pk, []), children.get(row.id, []), self._values) for row in rows]
 
     def _empty(self) -> Engine:
         if self._nothing is None:
@@ -337,6 +344,14 @@ class History:
             with self._nothing.begin() as connection:
                 tables.create(connection)
         return self._nothing
+
+
+def _grouped(rows: Iterable[Any], place: int) -> dict[Any, list[Any]]:
+    """Sort rows by what stands at this place of each."""
+    groups: dict[Any, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row[place], []).append(row)
+    return groups
 
 
 def _portions(keys: Sequence[str]) -> Iterator[Sequence[str]]:

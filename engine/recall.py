@@ -3,17 +3,28 @@
 Reads nothing but large outputs from their files; no row of a database is known beyond `history`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from engine.clock import rfc3339
 from engine.errors import StoreCorruptError
 from engine.states import Reason, State
+from engine.submission import Parent
 from engine.values import Values
-from engine.views import AttemptView, EventView, OpenRun, OpenTask, RunView, TaskView
+from engine.views import (
+    AttemptView,
+    ChildView,
+    EventView,
+    OpenRun,
+    OpenTask,
+    ParentView,
+    RunEnd,
+    RunView,
+    TaskView,
+)
 
 # An attempt that vanished with its process: whether that was anybody's failure.
 _LOST = Reason.DAEMON_LOST.value
@@ -21,7 +32,7 @@ _STOPPED = Reason.DAEMON_STOPPED.value
 
 
 def run_view(row: Any) -> RunView:
-    """Show a run without its tasks."""
+    """Show a run as in a list."""
     return RunView(
         id=row.id,
         workflow=row.workflow,
@@ -33,7 +44,45 @@ def run_view(row: Any) -> RunView:
         created_at=written(row.created_at),
         started_at=rfc3339(row.started_at),
         ended_at=rfc3339(row.ended_at),
+        parent=UNSET
+        if row.parent is None
+        else ParentView(run=row.parent, task=row.parent_task, attempt=row.parent_attempt),
     )
+
+
+def run_in_full(row: Any, tasks: Iterable[Any], children: Sequence[Any], values: Values) -> RunView:
+    """Show a run with its output, the runs it called, and its tasks; a lost file costs the output and no more."""
+    view = run_view(row)
+    output, message = _output(row, values)
+    shown = None if row.output is None and row.output_ref is None else Raw(output)
+    return msgspec.structs.replace(
+        view,
+        message=message,
+        output=UNSET if shown is None else shown,
+        children=[_child_view(child) for child in children] or UNSET,
+        tasks=[task_view(task, values) for task in tasks],
+    )
+
+
+def run_end(row: Any, values: Values) -> RunEnd:
+    """Say how a run ended; one whose output is lost has failed, for whoever needs it."""
+    try:
+        output = values.join(row.output, row.output_ref)
+    except StoreCorruptError as error:
+        return RunEnd(State.FAILED, Reason.INPUT_LOST, f"{error.path}: {error.detail}", b"null")
+    return RunEnd(State(row.state), _reason(row.reason), row.message, output)
+
+
+def _child_view(row: Any) -> ChildView:
+    return ChildView(run=row.id, task=row.parent_task, attempt=row.parent_attempt, state=State(row.state))
+
+
+def _output(row: Any, values: Values) -> tuple[bytes, str]:
+    """Return the output of a row and its message, which says so where the file of the output is lost."""
+    try:
+        return values.join(row.output, row.output_ref), row.message
+    except StoreCorruptError as error:
+        return b"null", f"{row.message} ({error})".strip()
 
 
 def attempt_view(row: Any) -> AttemptView:
@@ -69,11 +118,7 @@ def event_view(row: Any) -> EventView:
 
 def task_view(row: Any, values: Values) -> TaskView:
     """Show a task; an output whose file is lost costs its view and not that of the run."""
-    message = row.message
-    try:
-        output = values.join(row.output, row.output_ref)
-    except StoreCorruptError as error:
-        output, message = b"null", f"{message} ({error})".strip()
+    output, message = _output(row, values)
     return TaskView(
         id=row.key,
         type=row.type,
@@ -87,11 +132,12 @@ def task_view(row: Any, values: Values) -> TaskView:
     )
 
 
-def open_run(row: Any, document: bytes, tasks: dict[str, OpenTask]) -> OpenRun:
-    """Put together what takes a run up again."""
+def open_run(row: Any, document: bytes, tasks: Sequence[Any], record: "Record", values: Values) -> OpenRun:
+    """Put together what takes a run up again; an output that is lost is null, and stays so in the record."""
     ending = None
     if row.ending_state is not None:
-        ending = (State(row.ending_state), Reason(row.ending_reason), row.ending_message)
+        ending = (State(row.ending_state), _reason(row.ending_reason), row.ending_message)
+    warned = {task.key for task in tasks if task.is_warned} | ({""} if row.is_warned else set())
     return OpenRun(
         id=row.id,
         workflow=row.workflow,
@@ -106,8 +152,24 @@ def open_run(row: Any, document: bytes, tasks: dict[str, OpenTask]) -> OpenRun:
         ending=ending,
         created_at=row.created_at,
         started_at=row.started_at,
-        tasks=tasks,
+        tasks=record.tasks(tasks),
+        parent=_parent(row),
+        depth=row.depth,
+        use_cache=row.use_cache,
+        is_paused=row.state == State.WAITING and row.reason == Reason.PAUSED,
+        output=_output(row, values)[0],
+        warned=frozenset(warned),
     )
+
+
+def _parent(row: Any) -> Parent | None:
+    if row.parent is None:
+        return None
+    return Parent(run=row.parent, task=row.parent_task, attempt=row.parent_attempt, depth=row.depth - 1)
+
+
+def _reason(code: str | None) -> Reason | None:
+    return None if code is None else Reason(code)
 
 
 class Record:
@@ -136,7 +198,7 @@ class Record:
             attempt=row.attempt,
             failures=self._failures.get(key, 0),
             lost=self._lost.get(key, 0),
-            reason=None if row.reason is None else Reason(row.reason),
+            reason=_reason(row.reason),
             message=row.message,
             due_at=row.due_at,
             started_at=self._started.get((*key, row.attempt)),

@@ -4,7 +4,7 @@ Groups the rows of a batch by statement, so that each runs once for all of them.
 whether that was all; transactions, and what to do about a lost race, are `store`'s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,20 +12,25 @@ from sqlalchemy import Connection
 from engine.database import Statement
 from engine.facts import (
     Begin,
+    Call,
     Cancel,
     Complete,
     Fail,
     Finish,
     Kill,
+    Open,
     Order,
     Pause,
+    Recall,
     RetryAt,
     Skip,
+    Spread,
     Start,
     Stay,
     Unpause,
     Usage,
     WaitUntil,
+    Warn,
     WindDown,
 )
 from engine.statements import Statements
@@ -33,10 +38,13 @@ from engine.states import Reason, State
 from engine.values import Values
 
 Row = tuple[Any, ...]
-_OF_RUN = (Begin, Stay, Pause, Unpause, WindDown, Finish)
+# These say nothing of a task that another order of the batch could disturb.
+_OF_NO_TASK = (Begin, Stay, Pause, Unpause, WindDown, Finish, Recall)
+_NULL = b"null"
 
 # The bare texts: drivers take long over members of an enumeration.
 _RUNNING, _WAITING, _RETRYING = State.RUNNING.value, State.WAITING.value, State.RETRYING.value
+_PENDING, _DELAY = State.PENDING.value, Reason.DELAY.value
 _COMPLETED, _FAILED, _SKIPPED = State.COMPLETED.value, State.FAILED.value, State.SKIPPED.value
 
 
@@ -55,6 +63,7 @@ def code(value: Reason | State | None) -> str | None:
 class Rows:
     """Gather the rows of one batch, then carry them out, kind by kind.
 
+    The `cache` of a Complete is expected to name the key that its material comes to.
     `is_tangled` says that two orders speak of the same task: their sequence matters, so they need a batch each.
     """
 
@@ -64,6 +73,8 @@ class Rows:
         self.is_tangled = False
         self._rows: dict[Statement, list[Row]] = {statement: [] for statement in statements.in_sequence}
         self._events = self._rows[statements.event]
+        # Each Spread, and which of the events is its own.
+        self._spreads: list[tuple[int, Spread, int]] = []
         # Almost every order is a Start or a Complete: theirs are at hand.
         self._started, self._opened = self._rows[statements.start], self._rows[statements.open]
         self._completed = self._rows[statements.end_open[State.COMPLETED]]
@@ -71,6 +82,10 @@ class Rows:
         self._adding: dict[type, Callable[[int, Any], None]] = {
             Begin: self._begin,
             Start: self._start,
+            Open: self._start,
+            Call: self._start,
+            Recall: _write_nothing,
+            Spread: self._spread,
             Complete: self._complete,
             Fail: self._fail,
             RetryAt: self._retry_at,
@@ -78,31 +93,92 @@ class Rows:
             Skip: self._skip,
             Cancel: self._cancel,
             Kill: self._kill,
+            Warn: self._warn,
+            Stay: self._stay,
+            Pause: self._pause,
+            Unpause: self._unpause,
             WindDown: self._wind_down,
             Finish: self._finish,
         }
 
     def add(self, run: int, orders: Sequence[Order]) -> None:
         """Turn the orders of a run (its `pk`) into rows; large outputs are written to their files now."""
-        tasks = [order.task for order in orders if not isinstance(order, _OF_RUN)]
+        tasks = [order.task for order in orders if not isinstance(order, _OF_NO_TASK)]
         self.is_tangled |= len(set(tasks)) < len(tasks)
         for order in orders:
             self._adding[type(order)](run, order)
 
     def carry_out(self, connection: Connection) -> bool:
         """Execute everything; return False at the first statement that found a row not as expected."""
-        return all(statement.run_all(connection, rows) == len(rows) for statement, rows in self._rows.items() if rows)
+        rows = self._with_instances(connection) if self._spreads else self._rows
+        return all(statement.run_all(connection, some) == len(some) for statement, some in rows.items() if some)
+
+    def _with_instances(self, connection: Connection) -> dict[Statement, list[Row]]:
+        """Return the rows of the batch with those of new instances, which need to know how their task stands."""
+        statements, spread, added, repeated = self._statements, list[Row](), list[Row](), set[int]()
+        for run, order, event in self._spreads:
+            row = statements.find_spread.first(connection, (run, order.task))
+            count = len(order.instances)
+            if row is not None:
+                count += row.instances
+                added += self._instances(run, order, row)
+                repeated |= {event} if row.state == _RUNNING else set()
+            # Of a task that is not there, this finds none to change.
+            spread.append((self._now, order.memo, count, run, order.task))
+        events = [row for number, row in enumerate(self._events) if number not in repeated]
+        own = {statements.spread: spread, statements.add_instance: added, statements.event: events}
+        return self._rows | own
+
+    @staticmethod
+    def _instances(run: int, order: Spread, task: Any) -> Iterator[Row]:
+        """Yield a row for each instance, numbered on from those that its task has."""
+        state, reason = (_PENDING, None) if order.due_at is None else (_WAITING, _DELAY)
+        like = (task.position, task.type, state, reason, order.due_at)
+        for number, key in enumerate(order.instances, task.instances + 1):
+            yield (run, key, *like, number)
 
     def _record(
-        self, run: int, task: str | None, attempt: int | None, state: str, reason: str | None = None, message: str = ""
+        self,
+        run: int,
+        task: str | None,
+        attempt: int | None,
+        state: str | None,
+        reason: str | None = None,
+        message: str = "",
+        actor: str | None = None,
     ) -> None:
-        self._events.append((run, self._now, task, attempt, state, reason, message, None))
+        self._events.append((run, self._now, task, attempt, state, reason, message, actor))
 
     def _begin(self, run: int, order: Begin) -> None:
         self._rows[self._statements.begin].append((order.deadline, self._now, run))
         self._record(run, None, None, _RUNNING)
 
-    def _start(self, run: int, order: Start) -> None:
+    def _stay(self, run: int, order: Stay) -> None:
+        reason, message = code(order.reason), plain(order.message)
+        self._rows[self._statements.stay].append((reason, message, run))
+        self._record(run, None, None, _WAITING, reason, message)
+
+    def _pause(self, run: int, order: Pause) -> None:
+        message = plain(order.message)
+        self._rows[self._statements.pause].append((message, run))
+        self._record(run, None, None, _WAITING, Reason.PAUSED.value, message, plain(order.actor) or None)
+
+    def _unpause(self, run: int, order: Unpause) -> None:
+        self._rows[self._statements.unpause].append((run,))
+        self._record(run, None, None, _RUNNING, None, plain(order.message), plain(order.actor) or None)
+
+    def _warn(self, run: int, order: Warn) -> None:
+        if order.task:
+            self._rows[self._statements.warn].append((run, order.task))
+        else:
+            self._rows[self._statements.warn_run].append((run,))
+        self._record(run, order.task or None, None, None, Reason.DEADLINE.value, plain(order.message))
+
+    def _spread(self, run: int, order: Spread) -> None:
+        self._spreads.append((run, order, len(self._events)))
+        self._record(run, order.task, None, _RUNNING)
+
+    def _start(self, run: int, order: Start | Open | Call) -> None:
         task, attempt, now = order.task, order.attempt, self._now
         self._started.append((attempt, now, run, task, attempt - 1, attempt))
         self._opened.append((run, task, attempt, now))
@@ -110,13 +186,17 @@ class Rows:
 
     def _complete(self, run: int, order: Complete) -> None:
         task, attempt, now = order.task, order.attempt, self._now
+        reason, message = code(order.reason), plain(order.message)
+        if order.cache is not None:
+            key, ttl = order.cache
+            self._rows[self._statements.keep].append((key, run, task, now, None if ttl is None else now + ttl))
         if not attempt:
-            self._end(run, order, State.COMPLETED, None, "", order.output)
+            self._end(run, order, State.COMPLETED, reason, message, order.output)
             return
         inline, ref = self._values.split(order.output)
-        self._completed.append((None, "", now, inline, ref, run, task, attempt))
-        self._closed.append((None, "", None, now, *_took(order.usage), run, task, attempt))
-        self._events.append((run, now, task, attempt, _COMPLETED, None, "", None))
+        self._completed.append((reason, message, now, inline, ref, run, task, attempt))
+        self._closed.append((reason, message, None, now, *_took(order.usage), run, task, attempt))
+        self._events.append((run, now, task, attempt, _COMPLETED, reason, message, None))
 
     def _fail(self, run: int, order: Fail) -> None:
         self._end(run, order, State.FAILED, code(order.reason), plain(order.message), order.output, order.exit_code)
@@ -175,12 +255,23 @@ class Rows:
     def _wind_down(self, run: int, order: WindDown) -> None:
         ending = (code(order.state), code(order.reason), plain(order.message))
         self._rows[self._statements.wind_down].append((*ending, run))
-        self._events.append((run, self._now, None, None, None, ending[1], ending[2], None))
+        self._give(run, order.output)
+        self._record(run, None, None, None, ending[1], ending[2])
 
     def _finish(self, run: int, order: Finish) -> None:
         reason, message = code(order.reason), plain(order.message)
+        self._give(run, order.output)
         self._rows[self._statements.finish[order.state]].append((reason, message, self._now, run, run))
         self._record(run, None, None, order.state.value, reason, message)
+
+    def _give(self, run: int, output: bytes) -> None:
+        """Keep what a run gives back; null leaves what is there, since a WindDown may have said it before."""
+        if output != _NULL:
+            self._rows[self._statements.give].append((*self._values.split(output), run))
+
+
+def _write_nothing(_run: int, _order: Recall) -> None:
+    """Leave no row."""
 
 
 def _took(usage: Usage | None) -> tuple[float | None, float | None, int | None]:

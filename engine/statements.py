@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Dialect,
+    Table,
     Update,
     and_,
     bindparam,
@@ -21,16 +22,20 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.database import Statement
-from engine.states import ACTIVE, ENDED, IDLE, MOVES, State
-from engine.tables import attempts, events, runs, tasks
+from engine.states import ACTIVE, ENDED, IDLE, MOVES, Reason, State
+from engine.tables import attempts, cache, events, runs, tasks
 
 _KILL_ASKED = "kill asked"
+_PAUSED: ColumnElement[str] = literal_column(f"'{Reason.PAUSED.value}'")
+_REUSED: ColumnElement[str] = literal_column(f"'{Reason.REUSED.value}'")
 _ZERO: ColumnElement[int] = literal_column("0")
+_YES: ColumnElement[bool] = true()
 _NOTHING: ColumnElement[str] = literal_column("''")
 
 
@@ -69,8 +74,11 @@ class Statements:
     def __init__(self, dialect: Dialect) -> None:
         """Compile them all."""
         self._dialect = dialect
-        self.begin = self._begin()
-        self.wind_down = self._wind_down()
+        self.stay, self.begin = self._stay(), self._begin()
+        self.pause, self.unpause = self._pause(), self._unpause()
+        self.wind_down, self.give = self._wind_down(), self._give()
+        self.warn, self.warn_run = self._warn(), self._warn_run()
+        self.find_spread, self.spread, self.add_instance = self._find_spread(), self._spread(), self._add_instance()
         self.close = {state: self._close(state) for state in RUN_ENDS}
         self.end_open = {state: self._end(state, has_attempt=True) for state in RUN_ENDS}
         self.end_idle = {state: self._end(state, has_attempt=False) for state in sorted(ENDED)}
@@ -78,11 +86,20 @@ class Statements:
         self.wait, self.suspend = self._wait(), self._suspend()
         self.start, self.open = self._start(), self._open_attempt()
         self.kill = self._kill()
+        self.keep = self._keep()
         self.finish = {state: self._finish(state) for state in RUN_ENDS}
         self.event = adding_event(dialect)
         self.in_sequence = (
+            self.stay,
             self.begin,
+            self.pause,
+            self.unpause,
             self.wind_down,
+            self.give,
+            self.warn,
+            self.warn_run,
+            self.spread,
+            self.add_instance,
             *self.end_open.values(),
             *self.end_idle.values(),
             self.retry,
@@ -92,15 +109,95 @@ class Statements:
             self.suspend,
             self.open,
             self.kill,
+            self.keep,
             *self.finish.values(),
             self.event,
         )
 
     def _begin(self) -> Statement:
-        changed = update(runs).where(runs.c.pk == bindparam("run"), _one_of(runs.c.state, before(State.RUNNING)))
-        values = {"state": _text(State.RUNNING), "reason": null(), "message": _NOTHING}
+        values: dict[str, Any] = {"state": _text(State.RUNNING), "reason": null(), "message": _NOTHING}
         values |= {"deadline": bindparam("deadline"), "started_at": bindparam("now")}
-        return Statement(self._dialect, changed.values(values), "deadline", "now", "run")
+        changed = _not_begun(before(State.RUNNING)).values(values)
+        return Statement(self._dialect, changed, "deadline", "now", "run")
+
+    def _stay(self) -> Statement:
+        # What it waits for may change: the time it was submitted for has come, and now there is no place for it.
+        ways = (IDLE & before(State.WAITING)) | {State.WAITING}
+        values: dict[str, Any] = {"state": _text(State.WAITING)}
+        values |= {"reason": bindparam("reason_"), "message": bindparam("message_")}
+        return Statement(self._dialect, _not_begun(ways).values(values), "reason_", "message_", "run")
+
+    def _pause(self) -> Statement:
+        changed = update(runs).where(runs.c.pk == bindparam("run"), _one_of(runs.c.state, ACTIVE))
+        values: dict[str, Any] = {"state": _text(State.WAITING), "reason": _PAUSED, "message": bindparam("message_")}
+        return Statement(self._dialect, changed.values(values), "message_", "run")
+
+    def _unpause(self) -> Statement:
+        changed = update(runs).where(
+            runs.c.pk == bindparam("run"),
+            runs.c.started_at.is_not(None),
+            _one_of(runs.c.state, {State.WAITING} & before(State.RUNNING)),
+        )
+        values: dict[str, Any] = {"state": _text(State.RUNNING), "reason": null(), "message": _NOTHING}
+        return Statement(self._dialect, changed.values(values), "run")
+
+    def _give(self) -> Statement:
+        changed = update(runs).where(runs.c.pk == bindparam("run"), runs.c.ended_at.is_(None))
+        values = {"output": bindparam("output_"), "output_ref": bindparam("ref")}
+        return Statement(self._dialect, changed.values(values), "output_", "ref", "run")
+
+    def _warn(self) -> Statement:
+        is_task = (tasks.c.run_pk == bindparam("run"), tasks.c.key == bindparam("task"))
+        changed = update(tasks).where(*is_task, ~tasks.c.is_warned, tasks.c.ended_at.is_(None))
+        return Statement(self._dialect, changed.values(is_warned=_YES), "run", "task")
+
+    def _warn_run(self) -> Statement:
+        is_run = (runs.c.pk == bindparam("run"), ~runs.c.is_warned, runs.c.ended_at.is_(None))
+        return Statement(self._dialect, update(runs).where(*is_run).values(is_warned=_YES), "run")
+
+    def _find_spread(self) -> Statement:
+        found = select(tasks.c.state, tasks.c.position, tasks.c.type, tasks.c.instances).where(
+            tasks.c.run_pk == bindparam("run"), tasks.c.key == bindparam("task")
+        )
+        return Statement(self._dialect, found, "run", "task")
+
+    def _spread(self) -> Statement:
+        # A task that spreads runs without an attempt of its own, from its first instances to its end.
+        changed = update(tasks).where(
+            tasks.c.run_pk == bindparam("run"),
+            tasks.c.key == bindparam("task"),
+            tasks.c.attempt == _ZERO,
+            tasks.c.instance == _ZERO,
+            _one_of(tasks.c.state, (IDLE & before(State.RUNNING)) | ACTIVE),
+        )
+        values: dict[str, Any] = {"state": _text(State.RUNNING), "reason": null(), "message": _NOTHING}
+        values |= {"started_at": func.coalesce(tasks.c.started_at, bindparam("now")), "due_at": null()}
+        values |= {"memo": func.coalesce(bindparam("memo_", type_=tasks.c.memo.type), tasks.c.memo)}
+        values |= {"instances": bindparam("instances_")}
+        # The values stand in the order of the table.
+        return Statement(self._dialect, changed.values(values), "now", "memo_", "instances_", "run", "task")
+
+    def _add_instance(self) -> Statement:
+        # One that was taken over from the run that this one repeats stays as it is, and gets its place in the order.
+        names = ("run_pk", "key", "position", "type", "state", "reason", "due_at", "instance")
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        added = self._upsert(tasks).values(values | {"attempt": _ZERO, "message": _NOTHING})
+        placed = added.on_conflict_do_update(
+            index_elements=[tasks.c.run_pk, tasks.c.key],
+            set_={"instance": added.excluded.instance},
+            where=and_(_one_of(tasks.c.state, {State.COMPLETED}), tasks.c.reason == _REUSED),
+        )
+        return Statement(self._dialect, placed, *names)
+
+    def _keep(self) -> Statement:
+        names = ("key", "run_pk", "task", "created_at", "expires_at")
+        added = self._upsert(cache).values({name: bindparam(name) for name in names})
+        renewed = {name: added.excluded[name] for name in names if name != "key"}
+        kept = added.on_conflict_do_update(index_elements=[cache.c.key], set_=renewed)
+        return Statement(self._dialect, kept, *names)
+
+    def _upsert(self, table: Table) -> Any:
+        return (postgresql if self._dialect.name == "postgresql" else sqlite).insert(table).inline()
 
     def _wind_down(self) -> Statement:
         changed = update(runs).where(
@@ -121,13 +218,15 @@ class Statements:
         changed = update(tasks).where(tasks.c.run_pk == bindparam("run"), tasks.c.key == bindparam("task"))
         values: dict[str, Any] = {"state": _text(state)}
         values |= {"reason": bindparam("reason_"), "message": bindparam("message_")}
-        values |= {"ended_at": bindparam("now"), "due_at": null(), "memo": null()}
+        values |= {"ended_at": bindparam("now"), "due_at": null()}
         values |= {"output": bindparam("output_"), "output_ref": bindparam("ref")}
         names = ("reason_", "message_", "now", "output_", "ref", "run", "task")
         if has_attempt:
             guard = and_(tasks.c.attempt == bindparam("number"), _one_of(tasks.c.state, _OPEN & before(state)))
+            values |= {"memo": null()}
             return Statement(self._dialect, changed.values(values).where(guard), *names, "number")
-        return Statement(self._dialect, changed.values(values).where(_has_no_attempt(IDLE & before(state))), *names)
+        # Without an attempt a memo is that of a Spread: a run that repeats this one takes it over.
+        return Statement(self._dialect, changed.values(values).where(_has_no_attempt(before(state))), *names)
 
     def _close(self, state: State) -> Statement:
         values = {"state": _text(state), "reason": bindparam("reason_"), "message": bindparam("message_")}
@@ -180,7 +279,7 @@ class Statements:
         names = ("run_pk", "task", "number", "started_at")
         values: dict[str, Any] = {name: bindparam(name) for name in names}
         values |= {"state": _text(State.RUNNING), "message": _NOTHING}
-        added = (postgresql if self._dialect.name == "postgresql" else sqlite).insert(attempts).values(values)
+        added = self._upsert(attempts).values(values)
         reopened = added.on_conflict_do_update(
             index_elements=[attempts.c.run_pk, attempts.c.task, attempts.c.number],
             set_={"state": _text(State.RUNNING)},
@@ -201,10 +300,16 @@ class Statements:
             tasks.c.run_pk == bindparam("run"),
             tasks.c.key == bindparam("task_"),
             tasks.c.attempt == bindparam("number"),
+            tasks.c.attempt > _ZERO,
             _one_of(tasks.c.state, ACTIVE),
         )
         added = insert(events).from_select([events.c[name] for name in columns], asked)
         return Statement(self._dialect, added, "now", "reason_", "run", "task_", "number")
+
+
+def _not_begun(ways: Iterable[State]) -> Update:
+    """Change a run that has not begun and is in one of these states."""
+    return update(runs).where(runs.c.pk == bindparam("run"), runs.c.started_at.is_(None), _one_of(runs.c.state, ways))
 
 
 def _attempt(ways: frozenset[State]) -> Update:
@@ -217,6 +322,6 @@ def _attempt(ways: frozenset[State]) -> Update:
 
 
 def _has_no_attempt(ways: frozenset[State]) -> ColumnElement[bool]:
-    """Say that the task is in one of these states with no attempt open."""
+    """Say that the task is in one of these states with no attempt open; a task that has spread runs without one."""
     never_begun = and_(tasks.c.attempt == _ZERO, _one_of(tasks.c.state, ways & _OPEN))
     return or_(_one_of(tasks.c.state, ways - _OPEN), never_begun)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
-from engine import database, migrations, pruning, tables
+from engine import database, lookup, migrations, pruning, recall, tables
 from engine.admission import Admission
 from engine.clock import Clock
 from engine.database import Trouble
@@ -26,6 +26,7 @@ from engine.rows import Rows
 from engine.statements import Statements
 from engine.submission import ClaimEnd, ClaimRecord, DueRecord, Receipt, ScheduleRecord, Submission
 from engine.values import Values, make_folder, sync_folder
+from engine.views import RunEnd
 
 T = TypeVar("T")
 Batch = Sequence[tuple[str, Sequence[Order]]]
@@ -98,7 +99,7 @@ class Store:
         """Record the orders of several runs, each (id, orders), in one transaction.
 
         Returns the runs that lost a race: nothing of their orders was written, the others' were. A run that has ended,
-        or that nobody knows, has lost.
+        or that nobody knows, has lost. The `cache` of a Complete is expected to name the key instead of the material.
         """
         if not any(orders for _, orders in batch):
             return frozenset()
@@ -112,6 +113,19 @@ class Store:
                 if run in lost or any(type(order) is Finish for order in orders):
                     self._keys.pop(run, None)
             return lost
+
+    def cached(self, keys: Sequence[str], now: float) -> dict[str, tuple[bytes, str]]:
+        """Return (output as JSON, run it comes from) of those of these keys whose output may be used again at `now`.
+
+        Sees all that was written before. One whose file is gone, or whose time is over, is not known.
+        """
+        found = self._transact(lambda connection: lookup.cached(connection, keys, now)) if keys else []
+        return dict(lookup.answers(found, self._values))
+
+    def ended(self, run: str) -> RunEnd | None:
+        """Return how a run ended; None for one that lives, or that nobody knows. Sees all that was written before."""
+        row = self._transact(lambda connection: lookup.ended(connection, run))
+        return None if row is None else recall.run_end(row, self._values)
 
     def record_dues(self, records: Sequence[DueRecord], now: float) -> int:
         """Record what became of due instants that lead to no run, and return how many were not settled before.

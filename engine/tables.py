@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -20,8 +21,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     literal_column,
     text,
+    true,
 )
 
 metadata = MetaData()
@@ -52,7 +55,9 @@ workflows = Table(
 )
 
 # `tail` is the end of the id, reversed: people type the end, since the beginning is the time. An idempotency key speaks
-# for one workflow name. `ending_*` is what a WindDown order said and the run has not come to yet.
+# for one workflow name. `ending_*` is what a WindDown order said and the run has not come to yet. `parent` is the id of
+# the run that called it (which may have been pruned since), `output` what it gives back. What a later revision added
+# stands last: so an older database, brought up, has the same text.
 runs = Table(
     "runs",
     metadata,
@@ -81,6 +86,14 @@ runs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
+    Column("parent", _ID),
+    Column("parent_task", _ID),
+    Column("parent_attempt", Integer),
+    Column("depth", Integer, nullable=False, server_default=text("1")),
+    Column("use_cache", Boolean, nullable=False, server_default=true()),
+    Column("is_warned", Boolean, nullable=False, server_default=false()),
+    Column("output", LargeBinary),
+    Column("output_ref", _ID),
 )
 Index("runs_by_id", runs.c.id, unique=True)
 Index("runs_by_tail", runs.c.tail)
@@ -91,6 +104,7 @@ for _name, _columns in (
     ("runs_by_idempotency_key", (runs.c.idempotency_key, runs.c.workflow)),
     ("runs_by_claim", (runs.c.claim,)),
     ("runs_by_due", (runs.c.schedule, runs.c.due_at)),
+    ("runs_by_call", (runs.c.parent, runs.c.parent_task, runs.c.parent_attempt)),
 ):
     _is_given = _columns[0].is_not(None)
     Index(_name, *_columns, unique=True, sqlite_where=_is_given, postgresql_where=_is_given)
@@ -104,9 +118,13 @@ Index("runs_by_trigger", runs.c.trigger_type, *_NEWEST)
 Index("runs_by_workflow_and_state", runs.c.workflow, runs.c.state, *_NEWEST, runs.c.trigger_type)
 Index("runs_by_workflow_and_trigger", runs.c.workflow, runs.c.trigger_type, *_NEWEST)
 Index("runs_by_trigger_and_state", runs.c.trigger_type, runs.c.state, *_NEWEST)
+_is_called, _is_large = runs.c.parent.is_not(None), runs.c.output_ref.is_not(None)
+Index("runs_by_parent", runs.c.parent, *_NEWEST, sqlite_where=_is_called, postgresql_where=_is_called)
+Index("runs_by_output_ref", runs.c.output_ref, sqlite_where=_is_large, postgresql_where=_is_large)
 
 # A row is found by (run, key) alone, so SQLite keeps table and index as one tree. `attempt` is the last one begun.
-# `output` is JSON, NULL for null; a large one lies in the file that `output_ref` names.
+# `output` is JSON, NULL for null; a large one lies in the file that `output_ref` names. An instance (key `id[key]`) has
+# the position of its task and its number, from 1, in `instance`; how far its task has counted is in `instances`.
 tasks = Table(
     "tasks",
     metadata,
@@ -124,6 +142,9 @@ tasks = Table(
     Column("memo", LargeBinary),
     Column("output", LargeBinary),
     Column("output_ref", _ID),
+    Column("instance", Integer, nullable=False, server_default=text("0")),
+    Column("instances", Integer, nullable=False, server_default=text("0")),
+    Column("is_warned", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("run_pk", "key"),
     sqlite_with_rowid=False,
 )
@@ -146,6 +167,20 @@ attempts = Table(
     Column("cpu_seconds", Double),
     Column("memory_bytes", BigInteger),
     PrimaryKeyConstraint("run_pk", "task", "number"),
+    sqlite_with_rowid=False,
+)
+
+# Outputs that may be used again, by key: each is that of the COMPLETED task it points to, and goes with it.
+cache = Table(
+    "cache",
+    metadata,
+    Column("key", _ID, primary_key=True),
+    Column("run_pk", _PK, nullable=False),
+    Column("task", _ID, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    ForeignKeyConstraint(["run_pk", "task"], ["tasks.run_pk", "tasks.key"], ondelete="CASCADE"),
+    Index("cache_by_task", "run_pk", "task"),
     sqlite_with_rowid=False,
 )
 

@@ -4,17 +4,20 @@ Values only, made by `history`; the command line, the API and the result files e
 for a restart: what is needed to take a run up again.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from engine.states import DueState, Reason, State
-from engine.submission import ScheduleRecord
+from engine.submission import Parent, ScheduleRecord
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """Show a task of a run; `output` is JSON, `started_at` of its first attempt."""
+    """Show a task of a run; `output` is JSON, `started_at` of its first attempt.
+
+    An instance of a task is shown right behind it, with its key (`id[key]`) as `id`.
+    """
 
     id: str
     type: str
@@ -27,8 +30,28 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str | None
 
 
+class ParentView(msgspec.Struct, frozen=True, kw_only=True):
+    """Name the attempt that called a run; that run may have been pruned since."""
+
+    run: str
+    task: str
+    attempt: int
+
+
+class ChildView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show a run that an attempt of this one's tasks called."""
+
+    run: str
+    task: str
+    attempt: int
+    state: State
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """Show a run; lists of runs come without `tasks`, and the key is then absent."""
+    """Show a run; lists of runs come without `output`, `children` and `tasks`, and the keys are then absent.
+
+    `parent`, `output` and `children` are absent, too, where there are none.
+    """
 
     id: str
     workflow: str
@@ -40,12 +63,24 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     started_at: str | None
     ended_at: str | None
+    parent: ParentView | UnsetType = UNSET
+    output: Raw | UnsetType = UNSET
+    children: list[ChildView] | UnsetType = UNSET
     tasks: list[TaskView] | UnsetType = UNSET
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of the tasks that completed, by id; empty for a run from a list."""
         tasks = [] if isinstance(self.tasks, UnsetType) else self.tasks
         return {task.id: msgspec.json.decode(task.output) for task in tasks if task.state is State.COMPLETED}
+
+
+class RunEnd(NamedTuple):
+    """Say how a run ended and what it gives back (JSON): what its parent asks."""
+
+    state: State
+    reason: Reason | None
+    message: str
+    output: bytes
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,9 +181,10 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold where a task stood: with the fields of `engine.node.Snapshot`, and its output as JSON.
+    """Hold where a task stood: with the fields of `engine.run.Snapshot`, and its output as JSON.
 
-    A large output is not read: `output_ref` names its file and `output` is null.
+    A large output is not read: `output_ref` names its file and `output` is null. Instances stand behind their task, by
+    their keys; the memo of a task that has them is that of its Spread.
 
     `failures` counts attempts that failed, `lost` those that vanished with their process; `started_at` is of `attempt`.
     """
@@ -169,7 +205,8 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
 class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what takes a run up again: its row, its document, and where each task stood.
 
-    Times are wall seconds; `ending` is what a recorded WindDown said.
+    Times are wall seconds; `ending` is what a recorded WindDown said, with `output`. `warned` are the tasks that missed
+    their deadline and were warned of, an empty text among them is the run. `depth` is 1 for a run that nobody called.
     """
 
     id: str
@@ -182,7 +219,13 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     run_at: float | None
     deadline: float | None
-    ending: tuple[State, Reason, str] | None
+    ending: tuple[State, Reason | None, str] | None
     created_at: float
     started_at: float | None
     tasks: dict[str, OpenTask]
+    parent: Parent | None = None
+    depth: int = 1
+    use_cache: bool = True
+    is_paused: bool = False
+    output: bytes = b"null"
+    warned: frozenset[str] = frozenset()

@@ -134,16 +134,17 @@ def test_a_database_of_an_earlier_revision_is_brought_up_when_it_is_opened(tmp_p
     memory.close()
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_first.py"):
-        (folder / name).write_bytes((migrations.FOLDER / name).read_bytes())
-    (folder / "versions" / "0002_colour.py").write_text(
+    today = migrations.newest()
+    for path in (migrations.FOLDER / "env.py", *(migrations.FOLDER / "versions").glob("*.py")):
+        (folder / path.relative_to(migrations.FOLDER)).write_bytes(path.read_bytes())
+    (folder / "versions" / "9999_colour.py").write_text(
         "from alembic import op\nimport sqlalchemy as sa\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '9999', '{today}'\n"
         "def upgrade():\n    op.add_column('workflows', sa.Column('colour', sa.Text))\n"
     )
     monkeypatch.setattr(migrations, "FOLDER", folder)
     later = Memory(url, tmp_path)
-    assert later.rows("SELECT version_num FROM alembic_version") == [("0002",)]
+    assert later.rows("SELECT version_num FROM alembic_version") == [("9999",)]
     assert later.rows("SELECT colour FROM workflows") == [(None,)]
     assert later.history.run("r").id == "r"
     later.close()

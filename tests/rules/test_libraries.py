@@ -13,6 +13,7 @@ from tests.rules.source import PACKAGES, Source, is_in, pyproject, sources
 # Library, as imported -> the modules or packages of ours that may import it.
 OWNERS: dict[str, tuple[str, ...]] = {
     "alembic": ("engine.migrations",),
+    "apprise": ("plugins.notify",),
     "apscheduler": ("daemon.schedules",),
     "cel": ("engine.expressions",),
     "click": ("daemon.cli",),
@@ -28,6 +29,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "engine.database",
         "engine.dues",
         "engine.history",
+        "engine.lookup",
         "engine.migrations",
         "engine.pruning",
         "engine.rows",
