@@ -163,6 +163,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"and then")
         self.web.is_closing.wait(60)
 
+    def on_v1(self, argument: str) -> None:
+        """Be a language model: answer what the test has prepared, as the chat completions of OpenAI."""
+        body = json.loads(self.asked.body)
+        is_asked_well = argument == "chat/completions" and body["model"] and body["messages"]
+        if self.command != "POST" or not is_asked_well:
+            return self.answer(400, b'{"error": {"message": "that is no request for a completion"}}')
+        status, data, headers = self.web.replies.pop(0)
+        return self.answer(status, data, **{"Content_Type": "application/json", **headers})
+
     def on_doctor(self, _: str) -> None:
         """Be as well as `web.is_well` says; who asks while `web.is_held` is set waits for its end."""
         if self.web.is_held.is_set():
@@ -187,6 +196,7 @@ class Web(ThreadingHTTPServer):
         self.seen: list[Seen] = []
         self.server_names: list[str | None] = []
         self.streamed_bytes = 0
+        self.replies: list[tuple[int, bytes, dict[str, str]]] = []
         self.is_closing = threading.Event()
         self.is_well, self.is_held, self.is_let_go = threading.Event(), threading.Event(), threading.Event()
         self.scheme = "http"
@@ -194,6 +204,25 @@ class Web(ThreadingHTTPServer):
             context.sni_callback = lambda _, name, __: self.server_names.append(name)
             self.socket = context.wrap_socket(self.socket, server_side=True)
             self.scheme = "https"
+
+    def say(self, text: Any, /, *, finish: str = "stop", usage: tuple[int, int] | None = (10, 5), **more: Any) -> None:
+        """Prepare the next completion; `more` are further keys of its message."""
+        message = {"role": "assistant", "content": text, **more}
+        data: dict[str, Any] = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "stub-1-2027",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        }
+        if usage is not None:
+            data["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), usage, strict=True))
+            data["usage"]["total_tokens"] = sum(usage)
+        self.replies.append((200, json.dumps(data).encode(), {}))
+
+    def refuse(self, status: int, body: bytes, **headers: str) -> None:
+        """Prepare an error as the next reply."""
+        self.replies.append((status, body, headers))
 
     @property
     def port(self) -> int:
