@@ -488,6 +488,7 @@ def test_a_schedule_shows_when_it_is_due_next_and_what_became_of_the_last(house)
     assert (view.last.state, view.last.due, view.last.run) == ("RUN", "2027-03-01T13:30:00.000000Z", view.runs[0])
 
 
+@pytest.mark.timeout(180)  # ten thousand runs; a slow disk or a busy processor makes it long
 def test_ten_thousand_schedules_of_the_same_second_are_all_recorded(house, record_property):
     import time
 
@@ -543,7 +544,8 @@ def test_started_it_watches_by_itself_and_stops_twice_without_harm(tmp_path):
     life.schedules.start()
     life.schedules.start()
     wait_for(lambda: len(life.fates()) >= 5, "five starts")
-    assert life.schedules.pulse >= 3
+    # Of starts that are late, several may go with one look.
+    wait_for(lambda: life.schedules.pulse >= 3, "three looks")
     life.schedules.stop()
     life.schedules.stop()
     count = len(life.fates())
