@@ -51,6 +51,10 @@ ENDINGS: dict[str, dict[str, tuple[str, str | None, int | None]]] = {
         "express": (SKIPPED, "condition_false", 0),
         "done": (COMPLETED, None, 1),
     },
+    "files": dict.fromkeys(
+        ("orders", "lines", "figures", "report", "arrived", "sum", "pack", "read", "cleanup", "done"),
+        (COMPLETED, None, 1),
+    ),
     "transform": dict.fromkeys(("rows", "clean", "table", "cities", "report"), (COMPLETED, None, 1)),
 }
 
@@ -169,3 +173,17 @@ def test_rows_become_a_table(run):
         ],
         "cities": {"cities": ["Berlin", "Paris"], "best": "Ann"},
     }
+
+
+def test_data_goes_through_a_file_and_nothing_is_left_of_it(run, tmp_path):
+    done = outputs(run("files", folder="made-here"))
+    assert done["done"] == {
+        "lines": [
+            {"id": "A-1", "city": "Berlin", "total": 25},
+            {"id": "A-2", "city": "Paris", "total": 8},
+            {"id": "A-3", "city": "Berlin", "total": 13},
+        ],
+        "figures": {"orders": 3, "dearest": 12.5},
+    }
+    assert (done["pack"]["path"], done["sum"]["size"]) == ("made-here/report.tar.gz", done["report"]["bytes"])
+    assert not (tmp_path / "made-here").exists()
