@@ -41,6 +41,8 @@ def run(task: dict[str, Any]) -> bool:
             task["output"] = operation.apply(task)
     except DataError as error:
         fail(f"{task['operation']}: {error}")
+    except RecursionError:
+        fail(f"{task['operation']}: the data or the folder is nested too deeply")
     return True
 
 

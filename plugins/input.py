@@ -101,11 +101,17 @@ def _typed(rows: list[dict[str, Any]], schema: Any) -> list[dict[str, Any]]:
     for name in ("items", "properties"):
         columns = columns.get(name) if isinstance(columns, dict) else None
     columns = columns if isinstance(columns, dict) else {}
-    types = {name: column.get("type") for name, column in columns.items() if isinstance(column, dict)}
-    typed = {name: kind_of for name, kind_of in types.items() if kind_of in ("integer", "number", "boolean")}
+    typed = {name: to for name, column in columns.items() if (to := _type_of(column)) is not None}
     return [
         {name: _cast(cell, typed.get(name)) for name, cell in row.items() if cell or name not in typed} for row in rows
     ]
+
+
+def _type_of(column: Any) -> str | None:
+    """Return the one type other than text that a column has, null aside; None where it is text or open."""
+    types = column.get("type") if isinstance(column, dict) else None
+    named = [name for name in (types if isinstance(types, list) else [types]) if name != "null"]
+    return named[0] if named in (["integer"], ["number"], ["boolean"]) else None
 
 
 def _cast(cell: str, to: str | None) -> Any:

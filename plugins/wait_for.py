@@ -30,8 +30,8 @@ VERSION = "1.0"
 REQUIRED_FIELDS: list[str] = []
 
 _EVERY_SECONDS, _LEAST_SECONDS = 5.0, 0.1
-# Of an answer only the status counts; a long body is not waited for.
-_BODY_BYTES = 64 * 1024
+# Of an answer only the status counts: a long body is not waited for, a slow server not for long.
+_LOOK = Bounds(max_bytes=64 * 1024, read_timeout=CONNECT_SECONDS)
 _PORTS = {"http": 80, "https": 443}
 _SUBJECTS = ("file", "port", "url", "until", "seconds")
 
@@ -226,7 +226,7 @@ def _look_for_url(task: dict[str, Any], _: Memo) -> dict[str, Any]:
         return bool(statuses)
 
     try:
-        exchange({"method": "GET", "url": url}, Bounds(max_bytes=_BODY_BYTES), operator, is_wanted)
+        exchange({"method": "GET", "url": url}, _LOOK, operator, is_wanted)
     except ExchangeError as error:
         # An answer with the right status whose body is too long for us is one all the same.
         if not statuses:

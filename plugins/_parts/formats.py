@@ -150,8 +150,7 @@ ENCODING: dict[str, Any] = {
 }
 DELIMITER: dict[str, Any] = {
     "type": "string",
-    "minLength": 1,
-    "maxLength": 1,
+    "pattern": '^[^"\\r\\n]$',
     "default": ",",
     "description": "What stands between the cells of CSV.",
 }

@@ -28,6 +28,7 @@ class TestInput(PluginContract):
             Bad({}, "there is no data: give `data`, `file` or `defaults`"),
             Bad({"data": 1, "file": "x"}, "file"),
             Bad({"data": 1, "format": "csv"}, "file"),
+            Bad({"file": "x", "delimiter": '"'}, "delimiter"),
             Bad({"data": 1, "schema": {"type": "strin"}}, "schema.type"),
             Bad({"data": 1, "schema": {"$ref": "https://example.org/schema"}}, "the schema is none"),
             Bad({"data": 1, "defaults": {"a": 1}}, "the data is a number"),
@@ -141,12 +142,12 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
 
 def test_cells_become_what_the_schema_says_of_their_column(tmp_path):
     (tmp_path / "a.csv").write_text("n,x,ok,t\n1,1.5,yes,7\n,,,\n")
-    columns = {"n": "integer", "x": "number", "ok": "boolean", "t": "string"}
+    columns = {"n": ["integer", "null"], "x": "number", "ok": "boolean", "t": ["string", "integer"]}
     schema = {"items": {"properties": {name: {"type": word} for name, word in columns.items()}}}
     rows = collected(file=str(tmp_path / "a.csv"), schema=schema)
     assert rows == [{"n": 1, "x": 1.5, "ok": True, "t": "7"}, {"t": ""}]
     (tmp_path / "a.csv").write_text("n\nmany\n")
-    assert '/0/n: must be of type integer, not "many"' in refusal(
+    assert '/0/n: must be of type null or integer, not "many"' in refusal(
         plugin, {"file": str(tmp_path / "a.csv"), "schema": schema}
     )
 
