@@ -37,6 +37,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     due: tuple[str, float] | None = None
     labels: dict[str, str] = {}
     reused: dict[str, bytes] = {}
+    expansions: dict[str, bytes] = {}
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ class Intake:
             due=origin.due,
             labels=origin.labels,
             reused=origin.reused,
+            expansions=origin.expansions,
         )
         return Prepared(submission, plan)
 

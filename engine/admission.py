@@ -30,7 +30,7 @@ from engine.rows import plain
 from engine.statements import adding_event
 from engine.states import ClaimState, DueState, Reason, State
 from engine.submission import ClaimEnd, ClaimRecord, Receipt, Submission
-from engine.tables import TAIL_LENGTH, claims, due_times, runs, tasks, workflows
+from engine.tables import TAIL_LENGTH, claims, due_times, offers, runs, tasks, workflows
 from engine.values import Values
 
 _NOTHING: ColumnElement[str] = literal_column("''")
@@ -61,16 +61,12 @@ _RUN = (
     "use_cache",
 )
 _TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "output", "output_ref")
-# A task that is spread as in the run that this one repeats, and the instances that it takes over from there.
-_SPREAD_TASK = (*_TASK[:-2], "memo", *_TASK[-2:], "instance", "instances")
+_OFFER = ("run_pk", "key", "memo", "output", "output_ref")
 _DUE = ("schedule", "due_at", "state", "reason", "message", "run", "count", "recorded_at")
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
 _RUN_DUE = DueState.RUN.value
 _CLAIMED = ClaimState.CLAIMED.value
 _PENDING = State.PENDING.value
-# The state and reason of what is taken over from an earlier run, and all that is known of what is not.
-_AGAIN = (State.COMPLETED.value, Reason.REUSED.value)
-_NEW = (_PENDING, None, None, None, None)
 
 _Cells = tuple[Any, ...]
 
@@ -98,8 +94,7 @@ class Admission:
         )
         fixed = {"attempt": literal_column("0"), "message": _NOTHING}
         self._add_tasks = Statement(dialect, insert(tasks).inline().values(_binds(_TASK) | fixed), *_TASK)
-        spread = insert(tasks).inline().values(_binds(_SPREAD_TASK) | fixed)
-        self._add_spread_tasks = Statement(dialect, spread, *_SPREAD_TASK)
+        self._add_offers = self._adding(offers, _OFFER)
         self._add_event = adding_event(dialect)
         self._add_due, self._add_claim = self._adding(due_times, _DUE), self._adding(claims, _CLAIM, message=_NOTHING)
         self._find_due = self._finding_due()
@@ -114,7 +109,7 @@ class Admission:
         receipts = [self._admit(connection, entry, *one) for one in asked]
         for statement, rows in (
             (self._add_tasks, entry.tasks),
-            (self._add_spread_tasks, entry.spread_tasks),
+            (self._add_offers, entry.offers),
             (self._add_event, entry.events),
             (self._link_due, entry.linked_dues),
             (self._add_due, entry.dues),
@@ -185,25 +180,21 @@ class Admission:
         return int(pk)
 
     def _enter_tasks(self, entry: "_Entry", pk: int, submission: Submission, now: float) -> None:
-        reused, actor = submission.reused, _actor(submission)
-        instances = _instances(submission)
+        reused, completed, again = submission.reused, State.COMPLETED.value, Reason.REUSED.value
         every = itertools.chain.from_iterable(submission.workflow.phases().values())
         for position, task in enumerate(every):
             output = reused.get(task.id)
-            if output is not None:
-                cells = self._values.split(output)
-                entry.tasks.append((pk, task.id, position, task.type, *_AGAIN, now, *cells))
-                entry.events.append((pk, now, task.id, None, *_AGAIN, "", actor))
-            elif task.id not in submission.expansions:
-                entry.tasks.append((pk, task.id, position, task.type, *_NEW))
+            if output is None:
+                entry.tasks.append((pk, task.id, position, task.type, _PENDING, None, None, None, None))
             else:
-                taken, memo = instances.get(task.id, []), submission.expansions[task.id]
-                like = (position, task.type)
-                entry.spread_tasks.append((pk, task.id, *like, *_NEW[:-2], memo, None, None, 0, len(taken)))
-                for number, key in enumerate(taken, start=1):
-                    cells = self._values.split(reused[key])
-                    entry.spread_tasks.append((pk, key, *like, *_AGAIN, now, None, *cells, number, 0))
-                    entry.events.append((pk, now, key, None, *_AGAIN, "", actor))
+                cells = self._values.split(output)
+                entry.tasks.append((pk, task.id, position, task.type, completed, again, now, *cells))
+                entry.events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
+        if submission.expansions:
+            # Which instances there are is not known before their task is spread: until then they are offers.
+            of_run = {key: output for key, output in reused.items() if "[" in key}
+            entry.offers += [(pk, key, memo, None, None) for key, memo in submission.expansions.items()]
+            entry.offers += [(pk, key, None, *self._values.split(output)) for key, output in of_run.items()]
 
     def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
         """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""
@@ -281,7 +272,7 @@ class _Entry:
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], int] = {}
         self.tasks: list[_Cells] = []
-        self.spread_tasks: list[_Cells] = []
+        self.offers: list[_Cells] = []
         self.events: list[_Cells] = []
         self.linked_dues: list[_Cells] = []
         self.dues: list[_Cells] = []
@@ -325,16 +316,6 @@ def _run_row(
         *((None, None, None, 1) if called is None else (called.run, called.task, called.attempt, called.depth + 1)),
         submission.use_cache,
     )
-
-
-def _instances(submission: Submission) -> dict[str, list[str]]:
-    """Return the keys of the instances that are taken over, by the task they are of, in their order."""
-    found: dict[str, list[str]] = {}
-    for key in submission.reused if submission.expansions else ():
-        task, bracket, _ = key.partition("[")
-        if bracket:
-            found.setdefault(task, []).append(key)
-    return found
 
 
 def _json(value: Any) -> str:

@@ -23,7 +23,7 @@ from engine.errors import (
 from engine.recall import Record, attempt_view, event_view, open_run, run_in_full, run_view, written
 from engine.rows import plain
 from engine.states import ENDED, ClaimState, State
-from engine.tables import attempts, claims, events, runs, tasks, workflows
+from engine.tables import attempts, claims, events, offers, runs, tasks, workflows
 from engine.values import Values
 from engine.views import (
     AttemptView,
@@ -161,6 +161,7 @@ class History:
         shown = select(runs).where(is_open)
         of_open = select(tasks).join(runs, runs.c.pk == tasks.c.run_pk).where(is_open)
         tried = select(attempts).join(runs, runs.c.pk == attempts.c.run_pk).where(is_open)
+        of_offers = select(offers).join(runs, runs.c.pk == offers.c.run_pk).where(is_open)
         documents = select(workflows.c.pk, workflows.c.document).where(
             workflows.c.pk.in_(select(runs.c.workflow_pk).where(is_open))
         )
@@ -168,10 +169,11 @@ class History:
             found = connection.execute(shown.order_by(runs.c.pk)).all()
             rows = connection.execute(of_open.order_by(*_IN_ORDER)).all()
             tries = connection.execute(tried).all()
-            texts = {row.pk: row.document for row in connection.execute(documents)}
-        record, by_run = Record(tries), _grouped(rows, 0)
+            texts = {row.pk: bytes(row.document) for row in connection.execute(documents)}
+            offered = connection.execute(of_offers).all()
+        record, parts, offer = Record(tries, self._values), _grouped(rows, 0), _grouped(offered, 0)
         return [
-            open_run(row, bytes(texts[row.workflow_pk]), by_run.get(row.pk, []), record, self._values) for row in found
+            open_run(row, texts[row.workflow_pk], parts.get(row.pk, []), offer.get(row.pk, []), record) for row in found
         ]
 
     def outputs(self, run: str) -> dict[str, bytes]:
@@ -300,7 +302,7 @@ class History:
 
     def references(self) -> set[str]:
         """Return the reference of every large output a row speaks of; any other file that is not young may go."""
-        columns = (tasks.c.output_ref, runs.c.output_ref)
+        columns = (tasks.c.output_ref, runs.c.output_ref, offers.c.output_ref)
         with self._reading() as connection:
             found = [connection.execute(select(column).where(column.is_not(None)).distinct()) for column in columns]
             return {ref for rows in found for ref in rows.scalars()}

@@ -3,7 +3,8 @@
 Reads nothing but large outputs from their files; no row of a database is known beyond `history`.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -132,11 +133,14 @@ def task_view(row: Any, values: Values) -> TaskView:
     )
 
 
-def open_run(row: Any, document: bytes, tasks: Sequence[Any], record: "Record", values: Values) -> OpenRun:
-    """Put together what takes a run up again; an output that is lost is null, and stays so in the record."""
+def open_run(row: Any, document: bytes, tasks: Sequence[Any], offers: Sequence[Any], record: "Record") -> OpenRun:
+    """Put together what takes a run up again; an output that is lost is null, one that was offered is no offer."""
     ending = None
     if row.ending_state is not None:
         ending = (State(row.ending_state), _reason(row.ending_reason), row.ending_message)
+    values = record.values
+    begun = {task.key for task in tasks if task.state != State.PENDING}
+    offers = [offer for offer in offers if offer.key.partition("[")[0] not in begun]
     warned = {task.key for task in tasks if task.is_warned} | ({""} if row.is_warned else set())
     return OpenRun(
         id=row.id,
@@ -159,7 +163,16 @@ def open_run(row: Any, document: bytes, tasks: Sequence[Any], record: "Record", 
         is_paused=row.state == State.WAITING and row.reason == Reason.PAUSED,
         output=_output(row, values)[0],
         warned=frozenset(warned),
+        reused=dict(_offered(offers, values)),
+        expansions={offer.key: bytes(offer.memo) for offer in offers if offer.memo is not None},
     )
+
+
+def _offered(offers: Iterable[Any], values: Values) -> Iterator[tuple[str, bytes]]:
+    for offer in offers:
+        if offer.memo is None:
+            with contextlib.suppress(StoreCorruptError):
+                yield offer.key, values.join(offer.output, offer.output_ref)
 
 
 def _parent(row: Any) -> Parent | None:
@@ -175,8 +188,9 @@ def _reason(code: str | None) -> Reason | None:
 class Record:
     """What the attempts of open runs tell of a task: how many failed, how many vanished, when the last one began."""
 
-    def __init__(self, tries: Iterable[Any]) -> None:
-        """Count the rows of attempts."""
+    def __init__(self, tries: Iterable[Any], values: Values) -> None:
+        """Count the rows of attempts; `values` holds the large outputs."""
+        self.values = values
         self._failures: dict[tuple[int, str], int] = {}
         self._lost: dict[tuple[int, str], int] = {}
         self._started: dict[tuple[int, str, int], float] = {}

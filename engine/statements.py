@@ -33,7 +33,6 @@ from engine.tables import attempts, cache, events, runs, tasks
 
 _KILL_ASKED = "kill asked"
 _PAUSED: ColumnElement[str] = literal_column(f"'{Reason.PAUSED.value}'")
-_REUSED: ColumnElement[str] = literal_column(f"'{Reason.REUSED.value}'")
 _ZERO: ColumnElement[int] = literal_column("0")
 _YES: ColumnElement[bool] = true()
 _NOTHING: ColumnElement[str] = literal_column("''")
@@ -178,25 +177,19 @@ class Statements:
         return Statement(self._dialect, changed.values(values), "now", "memo_", "instances_", "run", "task")
 
     def _add_instance(self) -> Statement:
-        # One that was taken over from the run that this one repeats stays as it is, and gets its place in the order.
         names = ("run_pk", "key", "position", "type", "state", "reason", "due_at", "instance")
         values: dict[str, Any] = {name: bindparam(name) for name in names}
-        added = self._upsert(tasks).values(values | {"attempt": _ZERO, "message": _NOTHING})
-        placed = added.on_conflict_do_update(
-            index_elements=[tasks.c.run_pk, tasks.c.key],
-            set_={"instance": added.excluded.instance},
-            where=and_(_one_of(tasks.c.state, {State.COMPLETED}), tasks.c.reason == _REUSED),
-        )
-        return Statement(self._dialect, placed, *names)
+        added = self._insert(tasks).values(values | {"attempt": _ZERO, "message": _NOTHING})
+        return Statement(self._dialect, added.on_conflict_do_nothing(), *names)
 
     def _keep(self) -> Statement:
         names = ("key", "run_pk", "task", "created_at", "expires_at")
-        added = self._upsert(cache).values({name: bindparam(name) for name in names})
+        added = self._insert(cache).values({name: bindparam(name) for name in names})
         renewed = {name: added.excluded[name] for name in names if name != "key"}
         kept = added.on_conflict_do_update(index_elements=[cache.c.key], set_=renewed)
         return Statement(self._dialect, kept, *names)
 
-    def _upsert(self, table: Table) -> Any:
+    def _insert(self, table: Table) -> Any:
         return (postgresql if self._dialect.name == "postgresql" else sqlite).insert(table).inline()
 
     def _wind_down(self) -> Statement:
@@ -279,7 +272,7 @@ class Statements:
         names = ("run_pk", "task", "number", "started_at")
         values: dict[str, Any] = {name: bindparam(name) for name in names}
         values |= {"state": _text(State.RUNNING), "message": _NOTHING}
-        added = self._upsert(attempts).values(values)
+        added = self._insert(attempts).values(values)
         reopened = added.on_conflict_do_update(
             index_elements=[attempts.c.run_pk, attempts.c.task, attempts.c.number],
             set_={"state": _text(State.RUNNING)},

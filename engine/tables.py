@@ -170,6 +170,23 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
+# What a run that repeats another may take over when a task of it is spread: the `memo` of the Spread there, by task,
+# and the outputs of instances that completed there.
+offers = Table(
+    "offers",
+    metadata,
+    _of_run(),
+    Column("key", _ID, nullable=False),
+    Column("memo", LargeBinary),
+    Column("output", LargeBinary),
+    Column("output_ref", _ID),
+    PrimaryKeyConstraint("run_pk", "key"),
+    sqlite_with_rowid=False,
+)
+
+_is_large = offers.c.output_ref.is_not(None)
+Index("offers_by_output_ref", offers.c.output_ref, sqlite_where=_is_large, postgresql_where=_is_large)
+
 # Outputs that may be used again, by key: each is that of the COMPLETED task it points to, and goes with it.
 cache = Table(
     "cache",

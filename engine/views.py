@@ -207,6 +207,7 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are wall seconds; `ending` is what a recorded WindDown said, with `output`. `warned` are the tasks that missed
     their deadline and were warned of, an empty text among them is the run. `depth` is 1 for a run that nobody called.
+    `reused` (outputs of instances) and `expansions` are those of its submission, for tasks that were not spread yet.
     """
 
     id: str
@@ -229,3 +230,5 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     is_paused: bool = False
     output: bytes = b"null"
     warned: frozenset[str] = frozenset()
+    reused: dict[str, bytes] = {}
+    expansions: dict[str, bytes] = {}

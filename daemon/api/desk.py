@@ -13,7 +13,7 @@ from daemon import holding, requests
 from daemon.api.problems import WishUnknownError
 from daemon.assembly import Assembly
 from daemon.intake import Origin
-from daemon.rerun import reusable
+from daemon.rerun import Former, reusable
 from engine import strictjson
 from engine.attemptlog import LogReader
 from engine.errors import (
@@ -176,9 +176,13 @@ class Desk:
         intake = self._assembly.intake
         plan = intake.plan(document, name=view.workflow)
         states = {task.id: task.state for task in view.tasks or ()}
-        kept = reusable(view.id, plan, states, self._assembly.history.outputs(view.id), start)
+        history = self._assembly.history
+        former = Former(
+            run=view.id, states=states, outputs=history.outputs(view.id), expansions=history.expansions(view.id)
+        )
+        kept = reusable(former, plan, start)
         trigger = {"type": "rerun", "run": view.id, "user": user} | ({"from": start} if start else {})
-        origin = Origin(trigger=trigger, params=view.params, reused=kept)
+        origin = Origin(trigger=trigger, params=view.params, reused=kept.reused, expansions=kept.expansions)
         return intake.submit(document, origin, name=view.workflow)
 
     def hold(self, reason: str) -> None:

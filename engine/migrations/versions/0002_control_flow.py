@@ -1,4 +1,4 @@
-"""What control flow needs: who called a run and what it gives back, instances of tasks, outputs to be used again."""
+"""What control flow needs: who called a run and what it gives back, instances of tasks, what may be used again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     _widen_runs()
     _widen_tasks()
-    _make_cache()
+    _make_offers_and_cache()
 
 
 def _pk() -> sa.types.TypeEngine[int]:
@@ -35,14 +35,14 @@ def _widen_runs() -> None:
         sa.Column("output_ref", _id()),
     ):
         op.add_column("runs", column)
-    _make_partial_index("runs_by_call", ["parent", "parent_task", "parent_attempt"], unique=True)
-    _make_partial_index("runs_by_parent", ["parent", "created_at", "pk"])
-    _make_partial_index("runs_by_output_ref", ["output_ref"])
+    _make_partial_index("runs_by_call", "runs", ["parent", "parent_task", "parent_attempt"], unique=True)
+    _make_partial_index("runs_by_parent", "runs", ["parent", "created_at", "pk"])
+    _make_partial_index("runs_by_output_ref", "runs", ["output_ref"])
 
 
-def _make_partial_index(name: str, columns: list[str], *, unique: bool = False) -> None:
+def _make_partial_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
     is_given = sa.text(f"{columns[0]} IS NOT NULL")
-    op.create_index(name, "runs", columns, unique=unique, sqlite_where=is_given, postgresql_where=is_given)
+    op.create_index(name, table, columns, unique=unique, sqlite_where=is_given, postgresql_where=is_given)
 
 
 def _widen_tasks() -> None:
@@ -54,7 +54,18 @@ def _widen_tasks() -> None:
         op.add_column("tasks", column)
 
 
-def _make_cache() -> None:
+def _make_offers_and_cache() -> None:
+    op.create_table(
+        "offers",
+        sa.Column("run_pk", _pk(), sa.ForeignKey("runs.pk", ondelete="CASCADE"), nullable=False),
+        sa.Column("key", _id(), nullable=False),
+        sa.Column("memo", sa.LargeBinary),
+        sa.Column("output", sa.LargeBinary),
+        sa.Column("output_ref", _id()),
+        sa.PrimaryKeyConstraint("run_pk", "key"),
+        sqlite_with_rowid=False,
+    )
+    _make_partial_index("offers_by_output_ref", "offers", ["output_ref"])
     op.create_table(
         "cache",
         sa.Column("key", _id(), primary_key=True),
