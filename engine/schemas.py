@@ -23,6 +23,7 @@ _OF_KEYS = frozenset(
         "dependentRequired",
         "minItems",
         "maxItems",
+        "falseSchema",
     }
 )
 # Each could make a small schema endless, or exponential; nobody needs them to declare a parameter.
@@ -145,6 +146,8 @@ def _worded(error: Any, path: tuple[str | int, ...], keyword: str) -> Iterator[V
         options = ", ".join(quoted(option) for option in details["options"][:8])
         more = ", ..." if len(details["options"]) > len(details["options"][:8]) else ""
         yield Violation(path, f"must be one of {options}{more}, not {quoted(error.instance)}", keyword)
+    elif keyword == "falseSchema":
+        yield Violation(path, "is not allowed here, beside the other fields", keyword)
     elif keyword in {"anyOf", "oneOf"} and details.get("context") and all(details["context"]):
         reasons = "; ".join(branch[0].message for branch in details["context"])
         yield Violation(path, shortened(f"fits none of what is allowed: {reasons}", _LONGEST), keyword)

@@ -13,7 +13,9 @@ FIELDS = Schema(
             "mode": {"enum": ["a", "b"]},
             "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
             "list": {"items": {"type": "string"}, "minItems": 1},
+            "alone": {},
         },
+        "dependentSchemas": {"alone": {"properties": {"mode": False}}},
         "required": ["n"],
         "additionalProperties": False,
     }
@@ -29,6 +31,10 @@ FIELDS = Schema(
         ({"n": 1}, Violation(("n",), "1 is less than the minimum of 3", "minimum")),
         ({"n": 3, "mode": "c"}, Violation(("mode",), 'must be one of "a", "b", not "c"', "enum")),
         ({"n": 3, "list": ["a", 1]}, Violation(("list", 1), "must be of type string, not 1", "type")),
+        (
+            {"n": 3, "alone": 1, "mode": "a"},
+            Violation(("mode",), "is not allowed here, beside the other fields", "falseSchema"),
+        ),
         (
             {"n": 3, "more": 1},
             Violation(("more",), "is not one of the fields there are", "additionalProperties", "more"),
@@ -50,8 +56,8 @@ def test_a_value_that_is_open_is_judged_by_its_keys_alone():
         return "?" in str(value)
 
     assert list(FIELDS.violations({"n": "?", "mode": "?", "either": ["?"]}, is_open)) == []
-    kinds = [found.keyword for found in FIELDS.violations({"mode": "?", "q": "?", "list": []}, is_open)]
-    assert sorted(kinds) == ["additionalProperties", "minItems", "required"]
+    kinds = [found.keyword for found in FIELDS.violations({"mode": "?", "q": "?", "list": [], "alone": 1}, is_open)]
+    assert sorted(kinds) == ["additionalProperties", "falseSchema", "minItems", "required"]
 
 
 @pytest.mark.parametrize("value", [{1: 2}, {"n": b"x"}, {"n": object()}, {"n": "\ud800"}])
