@@ -50,7 +50,17 @@ def isolation_of(task: Task) -> str:
     return "process" if task.memory_limit is not None or task.cpu_limit is not None else task.isolation
 
 
-def assignment(run: str, task: Task, order: Start, *, timeout: float, secrets: tuple[str, ...]) -> Assignment:
+def origin_of(trigger: Mapping[str, Any]) -> str:
+    """Say by which type of trigger the document or its parameters came in.
+
+    The trigger of a run that another one led to (`rerun`, `workflow`) names it as `origin`.
+    """
+    return str(trigger.get("origin") or trigger.get("type", ""))
+
+
+def assignment(
+    run: str, task: Task, order: Start, *, timeout: float, secrets: tuple[str, ...], origin: str = ""
+) -> Assignment:
     """Make an order of a run into what a worker needs; `timeout` in seconds holds where the task sets none."""
     return Assignment(
         run,
@@ -65,4 +75,5 @@ def assignment(run: str, task: Task, order: Start, *, timeout: float, secrets: t
         task.memory_limit,
         task.cpu_limit,
         secrets,
+        origin,
     )

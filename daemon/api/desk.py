@@ -15,6 +15,7 @@ from daemon.assembly import Assembly
 from daemon.intake import Origin
 from daemon.rerun import Former, reusable
 from engine import strictjson
+from engine.assignments import origin_of
 from engine.attemptlog import LogReader
 from engine.errors import (
     DaemonRefusedError,
@@ -181,7 +182,9 @@ class Desk:
             run=view.id, states=states, outputs=history.outputs(view.id), expansions=history.expansions(view.id)
         )
         kept = reusable(former, plan, start)
-        trigger = {"type": "rerun", "run": view.id, "user": user} | ({"from": start} if start else {})
+        # What the first run came by, by which task types judge what it may reach.
+        trigger = {"type": "rerun", "run": view.id, "user": user, "origin": origin_of(view.trigger)}
+        trigger |= {"from": start} if start else {}
         origin = Origin(trigger=trigger, params=view.params, reused=kept.reused, expansions=kept.expansions)
         return intake.submit(document, origin, name=view.workflow)
 

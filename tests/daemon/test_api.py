@@ -128,6 +128,7 @@ def test_a_retry_runs_what_failed_and_what_is_behind_it(house, tmp_path):
     assert reply.status == 201, reply
     done = house.ended(reply.json["id"])
     assert (done["state"], done["trigger"]["type"], done["trigger"]["run"]) == ("COMPLETED", "rerun", failed["id"])
+    assert done["trigger"]["origin"] == "api"
     assert ledger.read_text().split() == ["first", "sweep", "sweep"]
     assert house.ask("POST", f"/api/v1/runs/{done['id']}/retry").status == 409
     wrong = house.ask("POST", f"/api/v1/runs/{done['id']}/retry", {"from": "secnd"})

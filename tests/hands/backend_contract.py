@@ -53,6 +53,10 @@ class BackendContract:
         assert usage.seconds > 0
         assert usage.memory_bytes > 1_000_000
 
+    def test_what_a_run_came_by_is_handed_on(self, drive):
+        assert drive("give_origin", origin="api").output == b'"api"'
+        assert drive("give_origin").output == b'""'
+
     def test_inputs_are_handed_on(self, drive):
         report = drive("give_inputs", inputs={"a": b"[1]", "b": b'"x"'})
 
