@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE)
 
-.PHONY: run test check bench house lock clean stale
+.PHONY: run test torture torture-long check bench house lock clean stale
 
 run: $(VENV)/runtime
 	$(BIN)/dropmill --config etc/dropmill.toml serve
@@ -24,6 +24,15 @@ run: $(VENV)/runtime
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not alone" $(PYTEST)
 	$(BIN)/python -m pytest -m alone $(PYTEST) || [ $$? -eq 5 ]
+
+# What RELIABILITY.md shows: within an hour. SEED and RECORD repeat a course or take it up; `make torture-long` goes on for
+# HOURS, ten times the goals.
+torture: $(VENV)/dev
+	$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--resume $(RECORD)) --minutes 60 --write
+
+torture-long: $(VENV)/dev
+	$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) --resume $(or $(RECORD),torture-long.jsonl) \
+	    --scale 10 --minutes $$(($(or $(HOURS),8) * 60))
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ Called by tests and fixtures, and by conftest for `@pytest.mark.needs("...")`.
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -66,6 +66,11 @@ def needs(name: str) -> None:
     component = COMPONENTS[name]
     if not component.is_present():
         _give_up(f"needs {name}: {component.remedy}")
+
+
+def missing(names: Iterable[str]) -> str:
+    """Say which of these components the machine lacks and how to get them; empty where it has all."""
+    return "; ".join(f"{name}: {COMPONENTS[name].remedy}" for name in names if not COMPONENTS[name].is_present())
 
 
 def _give_up(sentence: str) -> NoReturn:
