@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.task import fail
-from plugins._parts.cells import as_json, unique
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection, CursorResult, Engine
@@ -190,6 +189,8 @@ def _result(connection: "Connection", statement: str, params: Any, task: dict[st
     if params == []:
         return {"rows": [], "columns": [], "count": 0, "affected": 0}
     result = _executed(connection, statement, params)
+    from plugins._parts.cells import as_json, unique  # noqa: PLC0415 -- it brings decimal
+
     if not result.returns_rows:
         # Minus one is what drivers say where there is nothing to count.
         return {"rows": [], "columns": [], "count": 0, "affected": max(result.rowcount, 0)}

@@ -6,6 +6,8 @@ import pytest
 
 from engine.backend import Assignment
 from engine.facts import Failed, Succeeded
+from engine.model import Retry
+from engine.retry import is_retried
 from engine.states import Reason
 from plugins import api_call, http_request
 from tests.hands.driver import Driver
@@ -237,3 +239,8 @@ def test_a_trial_whose_process_is_killed_is_over(web, workers, settings):
     crew.report(trial)
     web.is_held.clear()
     assert type(crew.report(crew.ask(web.url("/doctor")))) is Succeeded
+
+
+def test_an_open_circuit_is_retried_like_any_failure_and_can_be_named():
+    assert is_retried(Retry(max_retries=1), Reason.CIRCUIT_OPEN, None)
+    assert not is_retried(Retry(max_retries=1, on=(Reason.TIMEOUT,)), Reason.CIRCUIT_OPEN, None)
