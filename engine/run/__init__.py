@@ -162,11 +162,14 @@ class Run:
                 nodes.by_key[key].take_up(snapshot)
             else:
                 instances.setdefault(key.partition("[")[0], {})[key] = snapshot
-        if self._routes is not None:
-            self._routes.take_up({key: found for of_node in instances.values() for key, found in of_node.items()})
-        else:
-            for parent, of_parent in instances.items():
+        visits: dict[str, Snapshot] = {}
+        for parent, of_parent in instances.items():
+            if self._routes is not None and nodes.by_key[parent].planned.phase == "tasks":
+                visits |= of_parent
+            else:
                 self._spreads.take_up(nodes.by_key[parent], of_parent)
+        if self._routes is not None:
+            self._routes.take_up(visits)
         tasks = [node for node in nodes.by_key.values() if node.planned.phase == "tasks"]
         nodes.open = sum(1 for node in tasks if node.state not in ENDED)
         for node in tasks:
@@ -318,7 +321,7 @@ class Run:
 
     def _has_ended(self, node: Node, now: float) -> None:
         if node.parent is not None:
-            if self._routes is not None:
+            if self._routes is not None and self._routes.visits(node):
                 self._routes.instance_ended(node)
             else:
                 self._spreads.instance_ended(node, now)
@@ -371,7 +374,8 @@ class Run:
             self._end_late(node, Doom(State.FAILED, Reason.DEADLINE, message))
 
     def _end_late(self, node: Node, doom: Doom) -> None:
-        if node.state is State.RUNNING and node.spread is not None and self._routes is None:
+        is_spread = self._routes is None or node.planned.phase != "tasks"
+        if node.state is State.RUNNING and node.spread is not None and is_spread:
             self._spreads.stop(node, doom)
         else:
             self._nodes.stop(node, doom)

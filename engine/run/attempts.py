@@ -78,9 +78,9 @@ class Attempts:
 
     def _inputs(self, node: Node) -> dict[str, bytes]:
         outputs, items = self._nodes.outputs, None
+        if self._routes is not None and self._routes.visits(node):
+            return {"state": self._routes.state}
         if node.parent is not None:
-            if self._routes is not None:
-                return {"state": self._routes.state}
             items = node.planned.control.items if node.planned.control else None
         spread_over = items.tasks if items is not None else frozenset[str]()
         return {key: outputs.get(key, b"null") for key in node.task.depends_on if key not in spread_over}
@@ -116,7 +116,7 @@ class Attempts:
         node = self._closed(fact.task, fact.attempt)
         if node is not None:
             output = fact.output
-            if self._routes is not None and node.parent is not None:
+            if self._routes is not None and self._routes.visits(node):
                 output = self._routes.merged(node, output)
             self._nodes.complete(node, output, attempt=fact.attempt, usage=fact.usage)
 

@@ -71,10 +71,12 @@ class Outcome:
         """Open the next hook and return its nodes; none when the run is over."""
         if not self._phases:
             return []
-        nodes = [self._nodes.by_key[key] for key in self._plan.phases[self._phases.popleft()]]
-        self._nodes.open += sum(1 for node in nodes if node.state not in ENDED)
+        phase = self._phases.popleft()
+        # After a restart a hook may have instances already, and they are waited for too.
+        members = [node for node in self._nodes.by_key.values() if node.planned.phase == phase]
+        self._nodes.open += sum(1 for node in members if node.state not in ENDED)
         self._nodes.is_stopping = False
-        return nodes
+        return [node for node in members if node.parent is None]
 
     def cut(self) -> list[Node]:
         """Open what is left of the hooks, so that all of it can be stopped."""

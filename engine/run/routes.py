@@ -30,20 +30,26 @@ class Routes:
         self._line: deque[str] = deque([self._routing.entry])
         self._visits = 0
         self._last: dict[str, Node] = {}
+        self._after: dict[str, bytes] = {}
         self._changes: Any = None
         self.state = b"{}"
+
+    def visits(self, node: Node) -> bool:
+        """Tell whether a node is a visit of this graph, and not an instance of a hook."""
+        return node.parent is not None and node.planned.phase == "tasks"
 
     def begin(self) -> None:
         """Visit the entry."""
         try:
-            initial = self._routing.state
-            if self._template is not None:
-                initial = self._names.render(self._template)
+            self.state = self._initial()
         except (ExpressionError, StoreCorruptError) as error:
             self._break_off(self._nodes.by_key[self._routing.entry], Reason.EXPRESSION, f"state: {error}")
             return
-        self.state = msgspec.json.encode(initial)
         self._visit_next()
+
+    def _initial(self) -> bytes:
+        template = self._template
+        return msgspec.json.encode(self._routing.state if template is None else self._names.render(template))
 
     def merged(self, node: Node, output: bytes) -> bytes:
         """Return the shared state after a visit that gave this output."""
@@ -63,6 +69,7 @@ class Routes:
             self.state = self._nodes.outputs.get(node.key, b"{}")
         else:
             self._changes = None
+        self._after[parent.key] = self.state
         if parent.doom is not None or node.state is State.CANCELLED:
             self.close()
         elif node.state is State.FAILED and not node.task.continue_on_failure:
@@ -126,24 +133,22 @@ class Routes:
             elif node.doom is not None:
                 self._nodes.meet(node, node.doom)
             else:
-                self._nodes.complete(node, self._nodes.outputs.get(last.key, b"null"))
+                self._nodes.complete(node, self._after[key])
 
     def take_up(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Stand where the record says."""
         visits = sorted((int(key[key.index("[") + 1 : -1]), key) for key in snapshots if key.endswith("]"))
         if not visits:
             return
+        self.state = self._initial()
         for number, key in visits[:-1]:
             node = self._visit(self._nodes.by_key[key[: key.index("[")]], number)
             node.take_up(snapshots[key])
             if node.state is State.COMPLETED:
                 self.state = self._nodes.outputs.get(key, b"{}")
+            self._after[node.task.id] = self.state
         self._visits, key = visits[-1]
         parent = self._nodes.by_key[key[: key.index("[")]]
-        if self._visits == 1 and self._template is None:
-            self.state = msgspec.json.encode(self._routing.state)
-        elif self._visits == 1 and self._template is not None:
-            self.state = msgspec.json.encode(self._names.render(self._template))
         self._visit(parent, self._visits).take_up(snapshots[key])
         self._line = deque(msgspec.json.decode(parent.memo)["line"])
 

@@ -313,6 +313,46 @@ class TestGraph:
         talk.succeed("b[2]", b'{"m":2}')
         assert talk.succeed("c[3]")[-1] == Finish(State.COMPLETED, output=b'{"n":1,"m":2}')
 
+    def test_a_visit_that_may_fail_leaves_the_state_as_it_is_also_over_a_restart(self):
+        run = graph(self.EDGES[:1], task("a", continue_on_failure=True), task("b"), state={"n": 0})
+        snapshots = {
+            "a": Snapshot(state=State.RUNNING, memo=b'{"line":[]}'),
+            "a[1]": Snapshot(state=State.FAILED, attempt=1, reason=Reason.ERROR),
+            "b": Snapshot(state=State.RUNNING, memo=b'{"line":[]}'),
+            "b[2]": Snapshot(state=State.PENDING),
+        }
+        restored = Run.restore("r", run.plan, snapshots, state=State.RUNNING, deadline=None)
+        for talk in (Talk(run), Talk(restored)):
+            talk.run.resume()
+            talk.begin()
+            talk.say(Failed("a[1]", 1))
+            assert talk.starts["b[2]"].inputs == {"state": b'{"n":0}'}
+            orders = talk.succeed("b[2]", b'{"m":2}')
+            assert Complete("a", 0, b'{"n":0}') in orders
+            assert orders[-1] == Finish(State.COMPLETED, output=b'{"n":0,"m":2}')
+
+    def test_its_hooks_are_no_visits(self):
+        hook = task("h", loop=Loop(max_iterations=3, until="output == 2"))
+        routing = Routing(entry="a", edges=(), state={"n": 0})
+        plan = make_plan(Workflow(tasks=(task("a"),), routing=routing, finally_=(hook,)))
+        snapshots = {
+            "a": Snapshot(state=State.COMPLETED, memo=b'{"line":[]}'),
+            "a[1]": Snapshot(state=State.COMPLETED, attempt=1),
+            "h": Snapshot(state=State.RUNNING),
+            "h[1]": Snapshot(state=State.PENDING),
+        }
+        ending = (State.COMPLETED, None, "")
+        restored = Run.restore("r", plan, snapshots, state=State.RUNNING, deadline=None, ending=ending, output=b"7")
+        for talk in (Talk(Run("r", plan)), Talk(restored)):
+            talk.run.resume()
+            talk.begin()
+            talk.say(Succeeded("a[1]", 1, b"7"))
+            assert talk.starts["h[1]"].inputs == {}
+            assert talk.succeed("h[1]", b"1")[0] == Complete("h[1]", 1, b"1")
+            orders = talk.succeed("h[2]", b"2")
+            assert orders[:2] == [Complete("h[2]", 1, b"2"), Complete("h", 0, b"2")]
+            assert orders[-1].state is State.COMPLETED
+
     def test_a_cancel_ends_what_was_visited(self):
         talk = Talk(graph(self.EDGES, task("a"), task("b"), task("c"), state={"n": 0}))
         talk.begin()
@@ -531,6 +571,22 @@ class TestHooks:
         talk.say(Due("z1", 1))
         talk.succeed("z1")
         assert talk.succeed("z2")[-1] == Finish(State.FAILED, Reason.TASK_FAILED, "task a failed")
+
+    def test_a_restart_waits_for_the_instances_of_a_hook(self):
+        plan = make_plan(Workflow(tasks=(task("a"),), finally_=(over("h", [1, 2]), task("i", "h"))))
+        snapshots = {
+            "a": Snapshot(state=State.COMPLETED, attempt=1),
+            "h": Snapshot(state=State.RUNNING, memo=b'{"items":[1,2]}'),
+            "h[0]": Snapshot(state=State.COMPLETED, attempt=1),
+            "h[1]": Snapshot(state=State.PENDING),
+            "i": Snapshot(state=State.PENDING),
+        }
+        ending = (State.COMPLETED, None, "")
+        talk = Talk(Run.restore("r", plan, snapshots, state=State.RUNNING, deadline=None, ending=ending))
+        assert talk.run.resume() == []
+        talk.say(Due("h[1]", 9))
+        assert talk.succeed("h[1]")[-1] == Complete("h", 0, b"[null,null]")
+        assert talk.succeed("i")[-1] == Finish(State.COMPLETED)
 
 
 class TestCache:
