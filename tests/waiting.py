@@ -10,7 +10,7 @@ T = TypeVar("T")
 _PAUSE_SECONDS = 0.005
 
 
-def wait_for(question: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
+def wait_for(question: Callable[[], T | None], what: str, seconds: float = 40.0) -> T:
     """Ask until the answer is true and return it; raise AssertionError that names `what` after the deadline.
 
     The default deadline is long on purpose: it is reached only by a failing test, never by a busy machine.
@@ -26,6 +26,6 @@ def wait_for(question: Callable[[], T | None], what: str, seconds: float = 20.0)
         time.sleep(_PAUSE_SECONDS)
 
 
-def wait_for_file(path: Path, seconds: float = 20.0) -> Path:
+def wait_for_file(path: Path, seconds: float = 40.0) -> Path:
     """Wait until something of this name exists and return the path."""
     return wait_for(lambda: path if path.exists() else None, f"the file {path}", seconds)

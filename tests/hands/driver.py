@@ -27,7 +27,7 @@ class Driver:
         self._open = set()
         self._tasks = itertools.count(1)
 
-    def __call__(self, do, *, seconds=20.0, **more):
+    def __call__(self, do, *, seconds=40.0, **more):
         """Run one attempt and return its report."""
         return self.report(self.start(do, **more), seconds)
 
@@ -66,7 +66,7 @@ class Driver:
         self.backend.dispatch(assignments)
         return keys
 
-    def report(self, key, seconds=20.0):
+    def report(self, key, seconds=40.0):
         """Wait for the report of one attempt."""
         return self._collect_until(lambda: self.reports.get(key), f"the report of {key}", seconds)
 
@@ -129,7 +129,7 @@ class Driver:
         """List the living programs that attempts of this run have started (not the workers themselves)."""
         return tree.marked(f"DROPMILL_RUN_ID={self.run}")
 
-    def _collect_until(self, question, what, seconds=20.0):
+    def _collect_until(self, question, what, seconds=40.0):
         """Ask until the answer is true, as `wait_for` does, but wait in `collect`."""
         deadline = time.monotonic() + seconds
         while not (answer := question()):
