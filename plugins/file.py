@@ -349,4 +349,9 @@ PARAM_SCHEMA = {
     "properties": _FIELDS,
     "allOf": [_of(name, operation) for name, operation in OPERATIONS.items()],
     "additionalProperties": False,
+    "examples": [
+        {"operation": "copy", "path": "today.csv", "to": "archive/", "parents": True},
+        {"operation": "archive", "path": ["today.csv", "notes"], "to": "today.tar.gz"},
+        {"operation": "glob", "path": "archive", "pattern": "**/*.csv"},
+    ],
 }

@@ -57,6 +57,10 @@ PARAM_SCHEMA = {
         **{name: {"required": ["file"]} for name in ("format", "encoding", "delimiter", "max_bytes")},
     },
     "additionalProperties": False,
+    "examples": [
+        {"data": {"message": "hello"}, "schema": {"type": "object", "required": ["message"]}},
+        {"file": "orders.csv", "schema": {"items": {"properties": {"count": {"type": "integer"}}}}},
+    ],
 }
 
 

@@ -207,4 +207,9 @@ PARAM_SCHEMA = {
     "allOf": [_way(to) for to in _WAYS],
     "dependentSchemas": DEPENDENT,
     "additionalProperties": False,
+    "examples": [
+        {"data": {"message": "done"}},
+        {"depends_on": ["process"], "to": "file", "path": "reports/today.csv", "parents": True},
+        {"depends_on": ["process"], "to": "http", "url": "https://example.org/results", "format": "jsonl"},
+    ],
 }

@@ -133,6 +133,18 @@ PARAM_SCHEMA = {
     },
     "dependentSchemas": DEPENDENT,
     "additionalProperties": False,
+    "examples": [
+        {"data": {"message": "hello"}, "rules": [{"type": "transform", "field": "message", "operation": "uppercase"}]},
+        {
+            "depends_on": ["orders", "prices"],
+            "merge": "list",
+            "rules": [
+                {"type": "validate", "field": "count", "operator": ">", "value": 0},
+                {"type": "transform", "operation": "multiply", "field": "price", "other": "count", "to": "total"},
+                {"type": "select", "fields": ["name", "total"]},
+            ],
+        },
+    ],
 }
 
 

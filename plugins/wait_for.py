@@ -103,6 +103,12 @@ PARAM_SCHEMA = {
     },
     "dependentRequired": {"settled": ["file"], "host": ["port"], "expect_status": ["url"], "timezone": ["until"]},
     "additionalProperties": False,
+    "examples": [
+        {"file": "/var/spool/orders/*.csv", "settled": "10s", "within": "2h"},
+        {"host": "db.example.org", "port": 5432},
+        {"url": "https://example.org/health", "expect_status": 200, "every": "30s"},
+        {"until": "06:30", "timezone": "Europe/Berlin"},
+    ],
 }
 
 _logger = logging.getLogger(__name__)

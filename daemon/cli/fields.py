@@ -51,11 +51,12 @@ def describe(schema: Mapping[str, Any] | None, required: Sequence[str]) -> list[
 
 
 def sample(task_type: str, schema: Mapping[str, Any] | None, required: Sequence[str]) -> dict[str, Any]:
-    """Make a task of this type with its required fields filled in."""
+    """Make a task of this type: the first of the schema's own examples, else its required fields filled in."""
     schema = schema or {}
     described = schema.get("properties", {})
     needed = dict.fromkeys([*required, *schema.get("required", ()), *_otherwise(schema)])
-    fields = {name: _sample(_found(described.get(name, {}), schema), schema) for name in needed}
+    whole: list[dict[str, Any]] = schema.get("examples", [])
+    fields = whole[0] if whole else {name: _sample(_found(described.get(name, {}), schema), schema) for name in needed}
     return {"id": task_type.rpartition("/")[2], "type": task_type} | fields
 
 

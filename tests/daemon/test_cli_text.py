@@ -142,8 +142,9 @@ def test_fields_are_described_from_the_schema_required_ones_first():
     assert described["either"].takes == "string or null"
 
 
-def test_a_sample_task_has_the_required_fields_and_no_other():
+def test_a_sample_task_is_the_first_example_or_has_the_required_fields_and_no_other():
     assert fields.sample("img/resize", SCHEMA, ["path"]) == {"id": "resize", "type": "img/resize", "path": "a.png"}
+    assert fields.sample("a", {**SCHEMA, "examples": [{"path": "b"}, {}]}, []) == {"id": "a", "type": "a", "path": "b"}
     assert fields.sample("a", None, ["message"]) == {"id": "a", "type": "a", "message": "..."}
 
 

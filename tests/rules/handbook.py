@@ -1,6 +1,7 @@
 """Prints REFERENCE.md from the code: `python -m tests.rules.handbook > REFERENCE.md`; a rule test compares the two."""
 
 import inspect
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
@@ -149,11 +150,37 @@ def cell(text: Any) -> str:
 
 def task_types() -> Iterator[str]:
     """Print every built-in task type with its fields."""
-    registry = Registry()
+    registry, known = Registry(), set[str]()
     for task_type in sorted(registry.load().types.values(), key=lambda each: each.type):
         yield f"### `{task_type.type}`"
         yield task_type.description
         yield fields_of(task_type)
+        for example in (task_type.param_schema or {}).get("examples", ()):
+            task = {"id": "a", "type": task_type.type, **example}
+            yield f"```json\n{json.dumps(task, ensure_ascii=False)}\n```"
+        yield from tables_of(task_type, known)
+
+
+def tables_of(task_type: TaskType, known: set[str]) -> Iterator[str]:
+    """Print what the elements of a list may be, where each has a type with options of its own; each type once."""
+    for name, field in (task_type.param_schema or {}).get("properties", {}).items():
+        kinds = [part.get("then", {}) for part in field.get("items", {}).get("allOf", ())]
+        rows = {label: row for kind in kinds if "title" in kind for label, row in [options_of(kind)]}
+        if new := {label: row for label, row in rows.items() if label not in known}:
+            more = "" if len(new) == len(rows) else ", beside those above"
+            yield f"What `{name}` may hold{more}:"
+            yield "\n".join(["| type | options | meaning |", "|---|---|---|", *new.values()])
+            known.update(new)
+
+
+def options_of(kind: dict[str, Any]) -> tuple[str, str]:
+    """Print one of them as a row, under the name it goes by; what need not be given stands in brackets."""
+    properties = kind["properties"]
+    operation = properties.get("operation", {}).get("const")
+    label = f"`{kind['title']}`" + (f" `{operation}`" if operation else "")
+    names = [option for option in properties if option not in ("type", "operation", "at")]
+    options = ", ".join(f"`{option}`" if option in kind["required"] else f"[`{option}`]" for option in names)
+    return label, f"| {label} | {options} | {cell(kind['description'])} |"
 
 
 def fields_of(task_type: TaskType) -> str:

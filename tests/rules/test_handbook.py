@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from engine.registry import Registry
+from engine.task import RESERVED_FIELDS
 from tests.rules import handbook
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,17 @@ def test_every_field_of_every_built_in_task_type_has_a_sentence():
         if len(schema.get("description", "").split()) < 3
     ]
     assert bare == []
+
+
+def test_every_example_of_a_built_in_task_type_is_one_the_loader_takes():
+    registry = Registry()
+    examples = [
+        (task_type.type, {name: value for name, value in example.items() if name not in RESERVED_FIELDS})
+        for task_type in registry.load().types.values()
+        for example in (task_type.param_schema or {}).get("examples", ())
+    ]
+    assert examples
+    assert [problem for name, fields in examples for problem in registry.problems(name, fields)] == []
 
 
 def test_every_error_has_a_code_of_its_own_and_a_sentence():
