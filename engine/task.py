@@ -26,6 +26,7 @@ RESERVED_FIELDS = frozenset(
         "retry",
         "pool",
         "priority",
+        "deadline",
         "continue_on_failure",
         "cache",
         "isolation",

@@ -57,6 +57,11 @@ class Template(msgspec.Struct, frozen=True):
     node: Any
     most_bytes: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the value is a text that is one expression, so that any kind of value may come out."""
+        return isinstance(self.node, _Whole)
+
     def render(self, scope: Scope) -> Any:
         """Return the value with every expression filled in; parts without any are the very objects they were.
 

@@ -6,7 +6,8 @@ The reference is printed from it, `program` checks names against it.
 NAMES: dict[str, str] = {
     "tasks": "Tasks upstream, by id: `tasks.ID.output`, `.state`, `.reason`, `.attempts`.",
     "params": "The parameters of the run.",
-    "run": "The run itself: its id, its workflow and when it was created.",
+    "run": "The run itself: its id, its workflow and when it was created; in hooks also `.state`, `.reason`, `.message`"
+    " and `.failed` (ids).",
     "trigger": "What caused the run: `trigger.type`, and what that type adds.",
     "item": "The element at hand, in a task with `foreach`.",
     "index": "Its number, from 0, or its key in an object.",

@@ -5,6 +5,7 @@ problems get their lines; `dialects` makes a canonical object of whatever was wr
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -20,9 +21,13 @@ from engine.task import Catalogue
 __all__ = ["load", "load_value"]
 
 
-def load(data: bytes, catalogue: Catalogue, limits: Limits) -> tuple[Workflow | None, tuple[Problem, ...]]:
+def load(
+    data: bytes, catalogue: Catalogue | None, limits: Limits, *, pools: Mapping[str, int] | None = None
+) -> tuple[Workflow | None, tuple[Problem, ...]]:
     """Read and judge a workflow document.
 
+    Without a catalogue, task types and the fields of plugins are not judged: for what was accepted once. `pools` holds
+    the sizes of the pools there are, where they are known.
     Returns the Workflow and no problem, or None and every problem in the order of the text, with pointer, line and
     column: as many as `limits.document_problems`, then one that says how many more there are. Never raises.
     """
@@ -32,20 +37,22 @@ def load(data: bytes, catalogue: Catalogue, limits: Limits) -> tuple[Workflow | 
             return None, tuple(problems)
         findings = Findings(limits.document_problems - len(problems))
         findings.mute(problem.pointer for problem in problems)
-        workflow = judge_any(value, catalogue, limits, findings)
+        workflow = judge_any(value, catalogue, limits, findings, pools=pools)
     if workflow is not None and not problems:
         return workflow, ()
     placed = sorted([*problems, *_placed(data, findings)], key=lambda problem: (problem.line or 0, problem.column or 0))
     return None, (*placed, *more_problems(findings.count - len(findings.shown)))
 
 
-def load_value(value: Any, catalogue: Catalogue, limits: Limits) -> tuple[Workflow | None, tuple[Problem, ...]]:
+def load_value(
+    value: Any, catalogue: Catalogue | None, limits: Limits, *, pools: Mapping[str, int] | None = None
+) -> tuple[Workflow | None, tuple[Problem, ...]]:
     """Judge a document that is a Python value already, by the same rules; its problems have pointers and no lines."""
     try:
         data = json.dumps(value).encode()
     except (TypeError, ValueError, RecursionError):
         return None, (_not_json(value),)
-    workflow, problems = load(data, catalogue, limits)
+    workflow, problems = load(data, catalogue, limits, pools=pools)
     return workflow, tuple(structs.replace(problem, line=None, column=None) for problem in problems)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET
 
 from engine import schemas
-from engine.loader.keys import ID, Fault, RefusedError, refuse
+from engine.loader.checks import ID, Fault, RefusedError, refuse
 from engine.model import Param
 from engine.problems import escape, meant, pointer, quoted
 
@@ -24,7 +24,7 @@ _KEYWORDS = frozenset({
 _OURS = ("default", "description")
 _MOST_PARAMS = 1_000
 # Compiling a regular expression can take 40 ms, however short it is.
-_MOST_PATTERNS = 200
+MOST_PATTERNS = 200
 
 
 def declare(declarations: Any) -> dict[str, Param]:
@@ -36,8 +36,8 @@ def declare(declarations: Any) -> dict[str, Param]:
         raise refuse("wrong_type", f"must be an object, not {quoted(declarations)}")
     if len(declarations) > _MOST_PARAMS:
         raise refuse("bad_value", f"must declare at most {_MOST_PARAMS} parameters, not {len(declarations)}")
-    if schemas.patterns(declarations) > _MOST_PATTERNS:
-        raise refuse("bad_value", f"must hold at most {_MOST_PATTERNS} regular expressions")
+    if schemas.patterns(declarations) > MOST_PATTERNS:
+        raise refuse("bad_value", f"must hold at most {MOST_PATTERNS} regular expressions")
     params, faults = {}, []
     for name, declaration in declarations.items():
         try:

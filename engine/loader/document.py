@@ -8,22 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.limits import Limits
-from engine.loader import links
+from engine.loader import links, references
+from engine.loader.checks import Fault, RefusedError, checked, refuse, refuse_at
 from engine.loader.declarations import declare
-from engine.loader.keys import DEFAULT_KEYS, TASK_KEYS, WORKFLOW_KEYS, Fault, RefusedError, checked, refuse, refuse_at
+from engine.loader.keys import DEFAULT_KEYS, HOOKS, TASK_KEYS, UNROUTED_KEYS, WORKFLOW_KEYS
+from engine.loader.references import Gathering
 from engine.loader.spellings import SPELLINGS, respell
-from engine.loader.tasks import TaskReader
+from engine.loader.tasks import Section, TaskReader, judge_pool
+from engine.loader.terms import Terms
 from engine.model import Param, Workflow
 from engine.problems import Findings, escape, meant, quoted
-from engine.task import Catalogue
 
-_TOP_KEYS = (*WORKFLOW_KEYS, "params", "defaults", "tasks")
+_TOP_KEYS = (*WORKFLOW_KEYS, "params", "defaults", "tasks", *HOOKS)
 _DIALECTS = ("steps", "nodes", "edges")
 _REQUEST_KEYS = ("workflow", "idempotency_key", "run_at")
 _SMALLEST = 'The smallest document is {"tasks": [{"id": "a", "type": "print", "message": "hi"}]}.'
 
 
-def judge(document: Any, catalogue: Catalogue, limits: Limits, findings: Findings) -> Workflow | None:
+def judge(document: Any, terms: Terms, findings: Findings) -> Workflow | None:
     """Return the Workflow where nothing is wrong, else None; `findings` gets every problem.
 
     The document is taken over: its tasks' objects become the plugin fields of the Workflow.
@@ -34,14 +36,40 @@ def judge(document: Any, catalogue: Catalogue, limits: Limits, findings: Finding
         return None
     settings = _settings(document, findings)
     params = _params(document.get("params", {}), findings)
-    defaults = _defaults(document.get("defaults", {}), findings)
-    entries = _entries(document, limits, findings)
-    reader = TaskReader(catalogue, defaults, limits, findings)
-    tasks = [reader.read(index, entry) for index, entry in enumerate(entries)]
-    links.check(reader, params, findings)
+    gathering = Gathering(terms.limits, findings)
+    _gather(settings, gathering)
+    is_routed = settings.get("routing") is not None
+    defaults = _defaults(document, terms, gathering, findings, is_routed=is_routed)
+    phases: dict[str, Any] = {}
+    sections = []
+    for phase, entries in _phases(document, terms.limits, findings).items():
+        section = Section(phase, terms.limits, findings, is_routed=is_routed and phase == "tasks")
+        reader = TaskReader(section, terms, defaults, findings)
+        phases[_FIELDS.get(phase, phase)] = tuple(reader.read(index, entry) for index, entry in enumerate(entries))
+        sections.append(section)
+    links.check(sections, settings.get("routing"), gathering.references, params, findings)
     if findings.count > before:
         return None
-    return Workflow(params=params, tasks=tuple(task for task in tasks if task is not None), **settings)
+    return Workflow(params=params, **phases, **settings)
+
+
+# What a key is called in the model where Python has the word for itself.
+_FIELDS = {"finally": "finally_"}
+
+
+def _gather(settings: Mapping[str, Any], gathering: Gathering) -> None:
+    """Take the expressions that are of the whole workflow."""
+    if settings.get("outputs") is not None:
+        gathering.scan(settings["outputs"], "/outputs", references.USUAL)
+    if settings.get("concurrency") is not None:
+        gathering.scan(settings["concurrency"].key, "/concurrency/key", references.BEFORE)
+    routing = settings.get("routing")
+    if routing is None:
+        return
+    gathering.whole(routing.state, "/routing/state", "state", references.ABOVE)
+    for number, edge in enumerate(routing.edges):
+        if edge.condition is not None:
+            gathering.condition(edge.condition, f"/routing/edges/{number}/condition", references.EDGE)
 
 
 def _settings(document: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
@@ -86,12 +114,23 @@ def _params(declarations: Any, findings: Findings) -> dict[str, Param]:
         return {name: Param(schema={}) for name in declarations} if isinstance(declarations, dict) else {}
 
 
-def _defaults(value: Any, findings: Findings) -> dict[str, Any]:
+def _defaults(
+    document: Mapping[str, Any], terms: Terms, gathering: Gathering, findings: Findings, *, is_routed: bool
+) -> dict[str, Any]:
+    value = document.get("defaults", {})
     try:
-        return _checked_defaults(value)
+        found = _checked_defaults(value)
     except RefusedError as refused:
         refuse_at("/defaults", "defaults", refused, findings)
         return {}
+    if found.get("pool") is not None:
+        judge_pool(found["pool"], "/defaults/pool", value["pool"], terms.pools, findings)
+    if found.get("cache") is not None and found["cache"].key is not None:
+        gathering.scan(found["cache"].key, "/defaults/cache/key", references.ABOVE)
+    for key in UNROUTED_KEYS & found.keys() if is_routed else ():
+        message = f"the tasks of a graph have no {key}: the edges say what comes after what"
+        findings.add("incompatible", message, f"/defaults/{key}", at_key=True)
+    return found
 
 
 def _checked_defaults(value: Any) -> dict[str, Any]:
@@ -109,7 +148,24 @@ def _checked_defaults(value: Any) -> dict[str, Any]:
     return {**own, **settings}
 
 
-def _entries(document: Mapping[str, Any], limits: Limits, findings: Findings) -> list[Any]:
+def _phases(document: Mapping[str, Any], limits: Limits, findings: Findings) -> dict[str, list[Any]]:
+    """Return the entries of `tasks` and of the hooks there are, if they are not too many together."""
+    phases = {"tasks": _entries(document, findings)}
+    for hook in HOOKS:
+        entries = document.get(hook, [])
+        if isinstance(entries, list):
+            phases[hook] = entries
+        else:
+            findings.add("wrong_type", f"{hook} must be a list of tasks, not {quoted(entries)}", f"/{hook}")
+    count = sum(map(len, phases.values()))
+    if count <= limits.document_tasks:
+        return {phase: entries for phase, entries in phases.items() if entries}
+    message = f"the document has {count} tasks; the limit is {limits.document_tasks}"
+    findings.add("too_many_tasks", message, "/tasks", "Split it, or raise the limit document_tasks.")
+    return {}
+
+
+def _entries(document: Mapping[str, Any], findings: Findings) -> list[Any]:
     entries = document.get("tasks")
     if "tasks" not in document:
         if not any(key in document for key in _DIALECTS):
@@ -118,9 +174,6 @@ def _entries(document: Mapping[str, Any], limits: Limits, findings: Findings) ->
         findings.add("wrong_type", f"tasks must be a list, not {quoted(entries)}", "/tasks", _SMALLEST)
     elif not entries:
         findings.add("no_tasks", "the list of tasks is empty", "/tasks", _SMALLEST)
-    elif len(entries) > limits.document_tasks:
-        message = f"the document has {len(entries)} tasks; the limit is {limits.document_tasks}"
-        findings.add("too_many_tasks", message, "/tasks", "Split it, or raise the limit document_tasks.")
     else:
         return entries
     return []

@@ -6,7 +6,8 @@ Called by `tasks` and `document`; a key that the plugin declares as a field is n
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.loader.keys import TASK_KEYS, Check, Fault, RefusedError, or_null, refuse, retries, said, span
+from engine.loader.checks import Check, Fault, RefusedError, or_null, refuse, said, span
+from engine.loader.keys import TASK_KEYS, retries
 from engine.problems import escape, quoted
 
 
@@ -66,7 +67,10 @@ _OTHER_WORDS = {
     "depends": "depends_on",
     "retries": "max_retries",
     "max_retry": "max_retries",
+    "if": "when",
 }
+# Words of their own, one letter away from a key of the engine's.
+_ORDINARY = frozenset({"headline"})
 _SHORT = 5
 
 
@@ -104,7 +108,7 @@ def misspelt(key: str) -> str | None:
     """
     if key in _OTHER_WORDS:
         return _OTHER_WORDS[key]
-    if len(key) > _LONGEST_KEY:
+    if len(key) > _LONGEST_KEY or key in _ORDINARY:
         return None
     if key.lower() == "id" != key:
         return "id"

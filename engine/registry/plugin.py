@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import msgspec
 
+from engine.model import ENGINE_TYPES
 from engine.registry import neighbours, signature
 from engine.task import HANDED_FIELDS, MARK, RESERVED_FIELDS, BrokenPlugin, TaskFunction, TaskType
 
@@ -201,6 +202,10 @@ def _mark(value: object) -> object:
 
 
 def _check_type(task_type: Any) -> str:
+    if isinstance(task_type, str) and task_type in ENGINE_TYPES:
+        raise UnusableError(
+            "reserved_type", f"the task type {task_type!r} is the engine's own; give this one another name"
+        )
     if isinstance(task_type, str) and _TYPE.fullmatch(task_type):
         return task_type
     allowed = "1 to 128 letters, digits, _ - . /"

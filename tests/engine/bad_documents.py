@@ -96,14 +96,15 @@ BAD = [
         ],
     ),
     (
-        (b'{"tasks": [{"id": "a", "type": "any", "foreach": [1], "loop": {}, "pool": "p", "cache": true}],\n'
-        b'"defaults": {"pool": "p"}}'),
+        (b'{"tasks": [{"id": "a", "type": "any", "foreach": 1, "loop": {"while": 1}, "pool": 5, "cache": "x"}],\n'
+        b'"defaults": {"pool": 5}}'),
         [
-            ("unsupported", "/tasks/0/foreach", 1, 39),
-            ("unsupported", "/tasks/0/loop", 1, 55),
-            ("unsupported", "/tasks/0/pool", 1, 67),
-            ("unsupported", "/tasks/0/cache", 1, 80),
-            ("unsupported", "/defaults/pool", 2, 14),
+            ("wrong_type", "/tasks/0/foreach", 1, 50),
+            ("missing_key", "/tasks/0/loop", 1, 61),
+            ("wrong_type", "/tasks/0/loop/while", 1, 71),
+            ("wrong_type", "/tasks/0/pool", 1, 83),
+            ("wrong_type", "/tasks/0/cache", 1, 95),
+            ("wrong_type", "/defaults/pool", 2, 22),
         ],
     ),
     (

@@ -13,7 +13,7 @@ from engine.model import Param, Retry, Task, Workflow
 from engine.problems import PROBLEMS
 from engine.states import Reason
 from engine.task import RESERVED_FIELDS, BrokenPlugin, Catalogue, TaskType
-from tests.engine import test_params, test_strictjson
+from tests.engine import bad_control_flow, test_params, test_strictjson
 from tests.engine.bad_documents import BAD
 
 RESIZE = {
@@ -254,7 +254,6 @@ def test_every_problem_of_a_document_is_told_at_its_place(data, expected):
         (task(x="${{ params.day }}"), "Declare it under params."),
         (task(x="${{ item }}"), "foreach"),
         (task(when="${{ true }}"), "leave out the ${{ }}"),
-        (task(foreach=[1]), "not part of this version"),
         ({"tasks": [{"id": "a", "type": "resize", "path": "x", "widht": 1}]}, 'Did you mean "width"?'),
         ({"param": {}, **task()}, 'Did you mean "params"?'),
         ({"timeout_seconds": 5, **task()}, '"defaults"'),
@@ -346,11 +345,12 @@ def test_a_problem_reads_on_one_line():
 
 def test_every_code_that_the_engine_gives_has_a_case():
     tried = {code for _, expected in BAD for code, *_ in expected}
+    tried |= {code for _, expected in bad_control_flow.BAD for code, *_ in expected}
     tried |= {code for _, expected in test_strictjson.INVALID for code, *_ in expected}
     tried |= {code for _, expected in test_params.WRONG for code, _ in expected}
-    tried |= {"too_large", "more_problems", "too_many_tasks", "not_json"}  # each has a test of its own
+    tried |= {"too_large", "more_problems", "too_many_tasks", "not_json", "unknown_pool"}  # each has a test of its own
     folder = Path(loader.__file__).parents[1]
-    sources = [*folder.glob("loader/*.py"), *folder.glob("expressions/*.py")]
+    sources = [*folder.glob("loader/**/*.py"), *folder.glob("expressions/*.py")]
     sources += [folder / name for name in ("strictjson.py", "schemas.py", "params.py", "errors.py")]
     written = {
         node.value

@@ -32,6 +32,8 @@ LONG = sorted(key for key in [*TASK_KEYS, *SPELLINGS] if len(key.replace("_", ""
         ("wehn", "when"),
         ("rety", "retry"),
         ("lop", "loop"),
+        ("dead_line", "deadline"),
+        ("if", "when"),
     ],
 )
 def test_a_slip_is_seen(key, meant):
@@ -44,6 +46,7 @@ def test_a_slip_is_seen(key, meant):
         "url", "ids", "types", "tool", "tools", "pole", "poll", "then", "than", "core", "code", "loops", "caches",
         "text", "message", "method", "headers", "path", "timestamp", "timeout_ms", "time", "condition", "trigger",
         "rule", "isolated", "prior", "memory", "limit", "", "_", "x" * 10_000, "describe", "retrieve", "entry",
+        "headline",
     ],
 )  # fmt: skip
 def test_an_ordinary_field_is_left_alone(key):

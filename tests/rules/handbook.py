@@ -3,7 +3,7 @@
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -12,22 +12,38 @@ from daemon import exits
 from daemon.api.routes import ROUTES
 from daemon.cli.registry import ENTRIES
 from daemon.config.manual import reference
-from engine import errors, states
+from engine import errors, natives, states
 from engine.expressions import words
 from engine.limits import Limits
 from engine.loader import keys
-from engine.model import Retry, Task, Workflow
+from engine.model import Cache, Concurrency, Deadline, Edge, Foreach, Loop, Pool, Retry, Routing, Task, Workflow
 from engine.problems import PROBLEMS
 from engine.registry import Registry
 from engine.task import TaskType
+from tests.rules.examples import EXAMPLES
 
 _OTHER_KEYS = """\
 Every other key of a task belongs to its plugin. A duration is a number of seconds or a text such as `250ms`, `30s`,
 `5m`, `1h30m`, `2d`. Accepted spellings from elsewhere: `max_retries`, `retry_count` (for `retry.max_retries`) and
-`timeout_seconds` (for `timeout`). Reserved for later versions, and refused in this one: {later}."""
+`timeout_seconds` (for `timeout`). An entry of `depends_on` may be an object with a condition in CEL:
+`{"task": "a", "when": "tasks.a.output > 0"}`. A task of the types `workflow` and `approval` has none of {plugin_keys};
+a task of a graph has none of {unrouted_keys}."""
 
-# Names of what is reserved for later.
-_INSIDE_ONLY = ("item", "index", "iteration")
+# The objects that keys of tasks and workflows may be.
+STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "retry": Retry,
+    "foreach": Foreach,
+    "loop": Loop,
+    "pool": Pool,
+    "cache": Cache,
+    "deadline": Deadline,
+    "concurrency": Concurrency,
+    "routing": Routing,
+    "routing.edges": Edge,
+}
+# What the document calls a field that Python has another name for.
+WRITTEN = {"while_": "while", "finally_": "finally", "source": "from", "target": "to"}
+_INSIDE = ("fields", "inner", "conditions")
 
 _DEFAULTS = """\
 Beside these, `defaults` is an object of what holds for every task that does not say otherwise: {keys}."""
@@ -58,16 +74,19 @@ def page() -> str:
         "Printed from the code by `python -m tests.rules.handbook`; a test compares. README says how it fits together.",
         "## The workflow document",
         fields_table(Workflow),
-        _DEFAULTS.format(keys=names_of(key for key in keys.DEFAULT_KEYS if key not in later())),
+        _DEFAULTS.format(keys=names_of(keys.DEFAULT_KEYS)),
         "### A task",
-        fields_table(Task, skip=("fields",)),
-        _OTHER_KEYS.format(later=names_of(later())),
-        "### `retry`",
-        fields_table(Retry),
+        fields_table(Task),
+        _OTHER_KEYS.replace("{plugin_keys}", names_of(sorted(keys.PLUGIN_KEYS))).replace(
+            "{unrouted_keys}", names_of(sorted(keys.UNROUTED_KEYS))
+        ),
+        *(part for key, struct in STRUCTS.items() for part in (f"### Keys of `{key}`", fields_table(struct))),
+        "## Examples",
+        *(part for title, example in EXAMPLES.items() for part in example_parts(title, *example)),
         "## Requests",
         _REQUESTS,
         "## Expressions",
-        two_columns("name", {name: text for name, text in words.NAMES.items() if name not in _INSIDE_ONLY}),
+        two_columns("name", words.NAMES),
         two_columns("function", words.FUNCTIONS),
         two_columns("macro", words.MACROS),
         "## Task types",
@@ -94,18 +113,11 @@ def page() -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def later() -> list[str]:
-    """List the keys of tasks that are refused as not part of this version."""
-    return [key for key in keys.TASK_KEYS if any(fault.code == "unsupported" for fault in faults_of(key))]
-
-
-def faults_of(key: str) -> Sequence[keys.Fault]:
-    """Return what is wrong with null as the value of a key of a task."""
-    try:
-        keys.TASK_KEYS[key](None)
-    except keys.RefusedError as refused:
-        return refused.faults
-    return ()
+def example_parts(title: str, sentence: str, document: str) -> Iterator[str]:
+    """Print an example."""
+    yield f"### {title}"
+    yield sentence
+    yield f"```json\n{document}\n```"
 
 
 def names_of(names: Iterable[str]) -> str:
@@ -113,16 +125,16 @@ def names_of(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def fields_table(struct: type[msgspec.Struct], skip: tuple[str, ...] = ()) -> str:
+def fields_table(struct: type[msgspec.Struct]) -> str:
     """Print the fields of a struct with defaults and descriptions."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
     hints = inspect.get_annotations(struct, eval_str=True)
     for field in msgspec.structs.fields(struct):
-        if field.name in skip:
+        if field.name in _INSIDE:
             continue
         notes = [note for note in get_args(hints[field.name]) if isinstance(note, msgspec.Meta)]
         meaning = next((note.description for note in notes if note.description), "")
-        rows.append(f"| `{field.name}` | {default_of(field)} | {cell(meaning)} |")
+        rows.append(f"| `{WRITTEN.get(field.name, field.name)}` | {default_of(field)} | {cell(meaning)} |")
     return "\n".join(rows)
 
 
@@ -150,8 +162,8 @@ def cell(text: Any) -> str:
 
 def task_types() -> Iterator[str]:
     """Print every built-in task type with its fields."""
-    registry, known = Registry(), set[str]()
-    for task_type in sorted(registry.load().types.values(), key=lambda each: each.type):
+    known = set[str]()
+    for task_type in natives.beside(Registry().load()).types.values():
         yield f"### `{task_type.type}`"
         yield task_type.description
         yield fields_of(task_type)
