@@ -71,7 +71,7 @@ class Memory:
 
     def everything(self) -> list[Any]:
         """Return all that is written about runs, to see that something changed nothing."""
-        keys = {"runs": "pk", "tasks": "run_pk, position", "attempts": "run_pk, task, number", "events": "pk"}
+        keys = {"runs": "pk", "tasks": "run_pk, position, instance", "attempts": "run_pk, task, number", "events": "pk"}
         return [self.rows(f"SELECT * FROM {table} ORDER BY {key}") for table, key in keys.items()]  # noqa: S608 -- ours
 
 

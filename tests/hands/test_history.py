@@ -20,11 +20,18 @@ class TestOnSqlite(HistoryContract):
         return f"sqlite:///{tmp_path}/state/state.db"
 
     @pytest.mark.parametrize(
-        "chosen", list(product([False, True], repeat=5)), ids=lambda chosen: "".join(str(int(one)) for one in chosen)
+        "chosen", list(product([False, True], repeat=6)), ids=lambda chosen: "".join(str(int(one)) for one in chosen)
     )
     def test_every_list_reads_an_index_in_its_order_and_stops_at_its_limit(self, memory: Memory, chosen):
         memory.create("r")
-        filters: dict[str, Any] = {"state": "FAILED", "workflow": "w", "trigger": "cli", "since": 1.0, "before": "r"}
+        filters: dict[str, Any] = {
+            "state": "FAILED",
+            "workflow": "w",
+            "trigger": "cli",
+            "parent": "p",
+            "since": 1.0,
+            "before": "r",
+        }
         given = {name: value for (name, value), is_given in zip(filters.items(), chosen, strict=True) if is_given}
         plans = plans_of(memory, lambda: memory.history.runs(**given))
         assert plans
@@ -40,6 +47,8 @@ class TestOnSqlite(HistoryContract):
             memory.history.events("r1x")
             memory.history.counts()
             memory.history.references()
+            memory.history.expansions("r1x")
+            memory.history.open_runs()
 
         plans = plans_of(memory, read)
         assert len(plans) > 8

@@ -11,7 +11,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
 from engine import database, migrations, tables
-from tests.hands.memory import Memory
+from engine.facts import Complete, Finish, Spread
+from engine.states import State
+from tests.hands.memory import Memory, complete, start
 from tests.rules.source import ROOT
 
 
@@ -148,3 +150,41 @@ def test_a_database_of_an_earlier_revision_is_brought_up_when_it_is_opened(tmp_p
     assert later.rows("SELECT colour FROM workflows") == [(None,)]
     assert later.history.run("r").id == "r"
     later.close()
+
+
+# What the first revision held of a run in its middle, and of one that had ended.
+FIRST = """
+INSERT INTO workflows VALUES (1, 'w', 'h', X'7b7d', 1.0);
+INSERT INTO runs (pk, id, tail, workflow_pk, workflow, state, message, trigger_type, trigger, params, priority,
+    created_at, started_at, ended_at)
+VALUES (1, 'r', 'r', 1, 'w', 'RUNNING', '', 'cli', '{}', '{}', 0, 1.0, 2.0, NULL),
+    (2, 'ended', 'dedne', 1, 'w', 'COMPLETED', '', 'cli', '{}', '{}', 0, 1.0, 2.0, 3.0);
+INSERT INTO tasks (run_pk, key, position, type, state, attempt, message, started_at, ended_at)
+VALUES (1, 'fan', 1, 'print', 'PENDING', 0, '', NULL, NULL), (1, 'a', 0, 'print', 'RUNNING', 1, '', 2.0, NULL),
+    (2, 'a', 0, 'print', 'COMPLETED', 1, '', 2.0, 3.0);
+INSERT INTO attempts (run_pk, task, number, state, message, started_at) VALUES (1, 'a', 1, 'RUNNING', '', 2.0)
+"""
+
+
+def test_a_run_of_the_first_revision_goes_on_and_may_do_what_is_new(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/state.db"
+    (tmp_path / "state.db").touch()
+    engine = database.writer(url, busy_seconds=5.0)
+    with engine.connect() as connection:
+        database.begin_write(connection)
+        migrations.upgrade(connection, "0001")
+        for filled in FIRST.split(";"):
+            connection.exec_driver_sql(filled)
+        connection.commit()
+    engine.dispose()
+    memory = Memory(url, tmp_path)
+    [old] = memory.history.open_runs()
+    assert (old.id, old.depth, old.parent, old.use_cache, old.warned) == ("r", 1, None, True, frozenset())
+    assert [task.id for task in memory.history.run("ended").tasks or ()] == ["a"]
+    assert memory.write("r", complete("a", output=b"1"), Spread("fan", ("fan[0]",), b"{}"), start("fan[0]"))
+    assert memory.write("r", Complete("fan[0]", 1, b"2", cache=("k", None)), Complete("fan", 0, b"[2]"))
+    assert memory.write("r", Finish(State.COMPLETED, output=b"[2]"))
+    assert memory.store.cached(["k"], 1.0) == {"k": (b"2", "r")}
+    assert list(memory.states("r")) == ["a", "fan", "fan[0]"]
+    assert memory.store.delete_runs(["r", "ended"]) == 2
+    memory.close()
