@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.task import fail
 from plugins._parts.conditions import NEED_VALUE, OPERATORS, holds
-from plugins._parts.data import DataError, material
+from plugins._parts.data import ONTO, DataError, material
 
 TASK_TYPE = "conditional"
 DESCRIPTION = "Decide which branch is taken: compare a field of the data with a value."
@@ -60,9 +60,11 @@ PARAM_SCHEMA = {
             "description": "What is compared. Without it the output of the only task it depends on, or an object of "
             "the outputs by task id.",
         },
+        "onto": ONTO,
         "then": {"default": "true", "description": "The branch where the condition holds: any value."},
         "else": {"default": "false", "description": "The branch where it does not: any value."},
     },
+    "dependentSchemas": {"data": {"properties": {"onto": False}}},
     "additionalProperties": False,
     "$defs": {"condition": _CONDITION},
 }

@@ -7,7 +7,7 @@ is handed is never changed.
 from typing import Any
 
 from engine.task import fail
-from plugins._parts.data import DataError, material
+from plugins._parts.data import ONTO, DataError, material
 from plugins._parts.transforms import OPERATIONS, apply, schema
 
 TASK_TYPE = "data_transform"
@@ -22,6 +22,7 @@ PARAM_SCHEMA = {
             "description": "What is reshaped. Without it the output of the only task it depends on, or an object "
             "of the outputs by task id.",
         },
+        "onto": ONTO,
         "transforms": {
             "type": "array",
             "examples": [[{"type": "sort", "by": "total"}]],
@@ -30,6 +31,7 @@ PARAM_SCHEMA = {
             "items": schema(OPERATIONS),
         },
     },
+    "dependentSchemas": {"data": {"properties": {"onto": False}}},
     "additionalProperties": False,
 }
 

@@ -20,7 +20,8 @@ PARAM_SCHEMA = {
         "message": {
             "type": "string",
             "description": "The line. `{name}` is replaced by the value of that name in `data`, else in an output that "
-            "is an object, else by the output of the task with that id; a name that is nowhere stays as it is. "
+            "is an object, else by the output of the task with that id, else in `onto`; a name that is nowhere stays "
+            "as it is. "
             "The output of the task is the finished line.",
         },
         "level": {
@@ -29,6 +30,7 @@ PARAM_SCHEMA = {
             "description": "How grave it is.",
         },
         "data": {"type": "object", "description": "Values for the message; they are written behind it as JSON."},
+        "onto": {"type": "object", "description": "Values for the message where no output and no `data` has one."},
     },
     "additionalProperties": False,
 }
@@ -40,7 +42,7 @@ _logger = logging.getLogger(__name__)
 def run(task: dict[str, Any]) -> bool:
     """Log the message with its names filled in and set the output to the line."""
     data = task.get("data") or {}
-    names = _names(task.get("inputs") or {}) | data
+    names = {**(task.get("onto") or {}), **_names(task.get("inputs") or {}), **data}
     line = _NAME.sub(lambda match: _text(names.get(match[1], match[0])), task["message"])
     _logger.log(getattr(logging, task.get("level", "info").upper()), "%s", f"{line} {_text(data)}" if data else line)
     task["output"] = line

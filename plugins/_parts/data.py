@@ -24,17 +24,35 @@ class DataError(ValueError):
         self.row = row
 
 
+ONTO: dict[str, Any] = {
+    "type": "object",
+    "description": "An object that the outputs of the tasks it depends on are laid over, in the order of `depends_on`: "
+    "an object key by key, anything else but null under the id of its task.",
+}
+
+
 def material(task: dict[str, Any]) -> Any:
     """Return the field `data`; without it the output of the only dependency, or an object of outputs by task id.
 
-    Raises DataError where there is neither.
+    With the field `onto` it is that object with the outputs laid over it. Raises DataError where there is nothing.
     """
     if "data" in task:
         return task["data"]
+    if "onto" in task:
+        return laid_over(task["onto"], task.get("inputs") or {})
     inputs = task.get("inputs") or {}
     if not inputs:
         raise DataError("there is no data: give `data`, or name a task in `depends_on`")
     return next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
+
+
+def laid_over(whole: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with outputs laid over it: objects key by key, anything else but null under its name."""
+    whole = dict(whole)
+    for name, output in inputs.items():
+        if output is not None:
+            whole |= output if isinstance(output, dict) else {name: output}
+    return whole
 
 
 def find(data: Any, path: str) -> Any:

@@ -5,7 +5,7 @@ Objects are merged as RFC 7396 does, but for a null, which takes nothing away. C
 
 from typing import Any
 
-from plugins._parts.data import DataError, kind, short
+from plugins._parts.data import ONTO, DataError, kind, laid_over, short
 from plugins._parts.data import key as comparable
 
 FIELDS: dict[str, Any] = {
@@ -23,19 +23,25 @@ FIELDS: dict[str, Any] = {
         "description": "Which value stays where merged objects differ: that of the last task, of the first, or none, "
         "which fails.",
     },
+    "onto": ONTO,
 }
 # A merge is about what comes from other tasks.
-DEPENDENT: dict[str, Any] = {"data": {"properties": {"merge": False, "on_conflict": False}}}
+DEPENDENT: dict[str, Any] = {
+    "data": {"properties": {"merge": False, "on_conflict": False, "onto": False}},
+    "onto": {"properties": {"merge": False, "on_conflict": False}},
+}
 
 
 def gathered(task: dict[str, Any]) -> Any:
-    """Return the field `data`, else the outputs of the tasks it depends on, merged as its field `merge` says.
+    """Return the field `data`, else the outputs of the tasks it depends on, merged as `merge` or `onto` says.
 
     Raises DataError where there is neither, or where they cannot be merged so.
     """
     if "data" in task:
         return task["data"]
     inputs: dict[str, Any] = task.get("inputs") or {}
+    if "onto" in task:
+        return laid_over(task["onto"], inputs)
     if not inputs:
         raise DataError("there is no data: give `data`, or name a task in `depends_on`")
     present = {name: output for name, output in inputs.items() if output is not None}

@@ -36,9 +36,10 @@ class Dialect(NamedTuple):
 
     `recognise` looks at the keys of the object and takes no other dialect's document, nor one with `tasks`.
     `translate` never raises: it notes in the findings, at pointers into the document as written, what it cannot
-    translate, and goes on with the rest. It copies what it changes: the document is still somebody's.
+    translate, and goes on with the rest, or returns None where that makes no sense. It copies what it changes: the
+    document is still somebody's.
     """
 
     name: str
     recognise: Callable[[dict[str, Any]], bool]
-    translate: Callable[[dict[str, Any], Findings], Translation]
+    translate: Callable[[dict[str, Any], Findings], Translation | None]
