@@ -157,7 +157,7 @@ def check_batches(memory: Memory, run: str, batches: list[list[tuple[type, str, 
             assert memory.trail(run) == before
     shown = {task.id: (task.state, task.attempts) for task in memory.history.run(run).tasks or () if task.id in model}
     assert shown == {task: (row.state, row.attempt) for task, row in model.items()}
-    warned = "SELECT key FROM tasks JOIN runs ON pk = run_pk WHERE id = :run AND is_warned"
+    warned = "SELECT key FROM tasks JOIN runs ON pk = run_pk WHERE id = :run AND tasks.is_warned"
     assert {key for (key,) in memory.rows(warned, run=run)} == {task for task, row in model.items() if row.is_warned}
     for task, row in model.items():
         tried = memory.history.attempts(run, task)
