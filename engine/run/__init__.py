@@ -374,8 +374,10 @@ class Run:
             self._end_late(node, Doom(State.FAILED, Reason.DEADLINE, message))
 
     def _end_late(self, node: Node, doom: Doom) -> None:
-        is_spread = self._routes is None or node.planned.phase != "tasks"
-        if node.state is State.RUNNING and node.spread is not None and is_spread:
+        is_spread = node.state is State.RUNNING and node.spread is not None
+        if is_spread and self._routes is not None and node.planned.phase == "tasks":
+            self._routes.stop(node, doom)
+        elif is_spread:
             self._spreads.stop(node, doom)
         else:
             self._nodes.stop(node, doom)

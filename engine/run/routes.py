@@ -15,7 +15,7 @@ from engine.expressions import ExpressionError, Template
 from engine.facts import Spread
 from engine.model import Routing
 from engine.run.names import Names
-from engine.run.node import Node, Snapshot
+from engine.run.node import Doom, Node, Snapshot
 from engine.run.nodes import Nodes
 from engine.states import ENDED, Reason, State, move
 
@@ -95,6 +95,10 @@ class Routes:
             self.close()
             return
         parent = self._nodes.by_key[self._line[0]]
+        if parent.doom is not None or parent.state in ENDED:
+            # Its deadline passed while it was not its turn.
+            self.close()
+            return
         if self._visits >= self._routing.max_iterations:
             told = f"the graph was to go on with it after {self._visits} visits, its max_iterations"
             self._break_off(parent, Reason.LOOP_LIMIT, told)
@@ -119,6 +123,13 @@ class Routes:
     def _break_off(self, parent: Node, reason: Reason, message: str) -> None:
         self._nodes.fail_with(parent, reason, message)
         self.close()
+
+    def stop(self, parent: Node, doom: Doom) -> None:
+        """Have a visited node end like this: its visit before it, or as soon as the walk comes back to it."""
+        parent.doom = doom
+        last = self._last[parent.key]
+        if last.state not in ENDED:
+            self._nodes.stop(last, Doom(State.CANCELLED, doom.reason, doom.message))
 
     def close(self) -> None:
         """End every node that has not: what was visited with the state after its last visit, unless it is stopped."""

@@ -642,6 +642,23 @@ class TestDeadlines:
         assert [type(order) for order in orders[:2]] == [Cancel, Fail]
         assert orders[-1].state is State.FAILED
 
+    @pytest.mark.parametrize("visits", [0, 1, 2])
+    def test_one_of_a_node_ends_it_before_in_and_between_its_visits(self, visits):
+        edges = [{"source": "a", "target": "b"}, {"source": "b", "target": "c"}, {"source": "c", "target": "b"}]
+        late = task("b", deadline=Deadline(within=5.0, on_miss="fail"))
+        talk = Talk(graph(edges, task("a"), late, task("c"), max_iterations=9))
+        talk.begin()
+        under_way = ["a[1]", "b[2]", "c[3]"][visits]
+        for key in ["a[1]", "b[2]"][:visits]:
+            talk.succeed(key)
+        orders = talk.say(AlarmReached("b"), now=NOW + 5)
+        is_visited = Kill("b[2]", 1, Reason.DEADLINE) in orders
+        assert is_visited is (visits == 1)
+        orders += talk.say(Killed("b[2]", 1)) if is_visited else talk.succeed(under_way)
+        assert [order.reason for order in orders_of(orders, Fail)] == [Reason.DEADLINE]
+        assert not orders_of(orders, Spread)
+        assert orders[-1].state is State.FAILED
+
     def test_one_of_the_run_ends_it(self):
         talk = Talk(run_of(task("a"), deadline=Deadline(within=5.0, on_miss="fail")))
         talk.begin()
