@@ -8,6 +8,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.authoring import Graph as Graph
+    from engine.authoring import Workflow as Workflow
     from engine.library import Surroundings as Surroundings
     from engine.library import execute as execute
     from engine.library import run as run
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from engine.task import later as later
     from engine.task import task as task
 
-__all__ = ["Registry", "Surroundings", "execute", "fail", "later", "run", "task"]
+__all__ = ["Graph", "Registry", "Surroundings", "Workflow", "execute", "fail", "later", "run", "task"]
 
 _HOMES = {
+    "Graph": "engine.authoring",
+    "Workflow": "engine.authoring",
     "Registry": "engine.registry",
     "Surroundings": "engine.library",
     "execute": "engine.library",

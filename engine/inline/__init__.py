@@ -79,6 +79,7 @@ class _Seat:
             assignment.memo,
             assignment.secrets,
             origin=assignment.origin,
+            timeout=assignment.timeout,
         )
         self._orders.put(dispatch)
 

@@ -145,6 +145,7 @@ class Feed:
             assignment.memory_limit,
             assignment.cpu_limit,
             assignment.origin,
+            assignment.timeout,
         )
         batch = batches.get(lane.number)
         if batch is None:

@@ -6,6 +6,7 @@ Called by the runner, by whoever starts workers (probing, changes) and by users 
 
 import contextlib
 import importlib.util
+import inspect
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.registry import neighbours
+from engine.registry.handlers import Handler, running
 from engine.registry.plugin import (
     Found,
     Plugin,
@@ -97,14 +99,29 @@ class Registry:
             found += [_sentence(error) for error in validator.iter_errors(fields) if not _is_said(error, missing)]
         return found[:_MOST_PROBLEMS]
 
-    def register(self, task_type: str, function: Callable[..., Any], description: str = "") -> None:
+    def register(
+        self, task_type: str | Handler, function: Callable[..., Any] | None = None, description: str = ""
+    ) -> None:
         """Make a function a task type: as it is if its only parameter is called `task`, else as a typed function.
 
-        It goes before a plugin file of the same type. Raises ValueError where it cannot be one.
+        Or make it of a handler alone, an object with `task_type` and `execute(config, input, timeout)`. It goes before
+        a plugin file of the same type. Raises ValueError where it cannot be one.
         """
-        source = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+        if not isinstance(task_type, str):
+            handler = task_type
+            task_type, description = handler.task_type, description or inspect.getdoc(type(handler)) or ""
+            self._register(task_type, running(handler), description, type(handler), has_task=True)
+        elif function is not None:
+            self._register(task_type, function, description, function, has_task=takes_a_task(function))
+        else:
+            raise ValueError(f"no function was given for the task type {task_type!r}")
+
+    def _register(
+        self, task_type: str, function: Callable[..., Any], description: str, origin: Any, *, has_task: bool
+    ) -> None:
+        source = f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', type(origin).__name__)}"
         try:
-            if takes_a_task(function):
+            if has_task:
                 plugin = from_run(task_type, function, {"DESCRIPTION": description}, source)
             else:
                 plugin = from_function(task_type, function, description or None, "", source)

@@ -118,7 +118,7 @@ def _runner(
 ) -> Callable[[dict[str, Any]], bool]:
     call = synchronous(function)
     names = shape.__struct_fields__
-    not_fields = (HANDED_FIELDS | {"id", "type"}) - set(names)
+    not_fields = (HANDED_FIELDS | {"id", "type", "timeout"}) - set(names)
 
     def run(task: dict[str, Any]) -> bool:
         given = {name: value for name, value in task.items() if name not in not_fields}

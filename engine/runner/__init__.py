@@ -103,6 +103,7 @@ class Runner:
         task["id"], task["type"] = dispatch.task, dispatch.type
         task["run"], task["attempt"], task["origin"] = dispatch.run, dispatch.attempt, dispatch.origin
         task["inputs"] = {name: msgspec.json.decode(data) for name, data in dispatch.inputs.items()}
+        task["timeout"] = dispatch.timeout
         task["memo"] = None if dispatch.memo == b"null" else msgspec.json.decode(dispatch.memo)
         task["settings"] = msgspec.json.decode(settings) if settings else {}
         task["output"] = None

@@ -116,6 +116,7 @@ def test_the_plugin_sees_its_fields_and_what_the_engine_hands_over(bench):
             "run": RUN,
             "attempt": 4,
             "origin": "api",
+            "timeout": None,
             "settings": {"folder": "/srv", "deep": {"a": 1}},
             "output": None,
         }
