@@ -202,5 +202,4 @@ def said(key: str, fault: Fault) -> str:
 def refuse_at(at: str, key: str, refused: RefusedError, findings: Findings) -> None:
     """Note what is wrong with the value of a key that stands at a pointer."""
     for fault in refused.faults:
-        is_key = fault.is_key or fault.code == "unsupported"
-        findings.add(fault.code, said(key, fault), at + fault.below, fault.hint, at_key=is_key)
+        findings.add(fault.code, said(key, fault), at + fault.below, fault.hint, at_key=fault.is_key)

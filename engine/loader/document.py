@@ -20,7 +20,8 @@ from engine.model import Param, Workflow
 from engine.problems import Findings, escape, meant, quoted
 
 _TOP_KEYS = (*WORKFLOW_KEYS, "params", "defaults", "tasks", *HOOKS)
-_DIALECTS = ("steps", "nodes", "edges")
+# How tasks are written in other dialects, which are made into "tasks" before they come here.
+_OTHERS = ("steps", "nodes")
 _REQUEST_KEYS = ("workflow", "idempotency_key", "run_at")
 _SMALLEST = 'The smallest document is {"tasks": [{"id": "a", "type": "print", "message": "hi"}]}.'
 
@@ -38,7 +39,7 @@ def judge(document: Any, terms: Terms, findings: Findings) -> Workflow | None:
     params = _params(document.get("params", {}), findings)
     gathering = Gathering(terms.limits, findings)
     _gather(settings, gathering)
-    is_routed = settings.get("routing") is not None
+    is_routed = document.get("routing") is not None
     defaults = _defaults(document, terms, gathering, findings, is_routed=is_routed)
     phases: dict[str, Any] = {}
     sections = []
@@ -88,10 +89,6 @@ def _settings(document: Mapping[str, Any], findings: Findings) -> dict[str, Any]
 
 def _unknown(key: str, findings: Findings) -> None:
     at = f"/{escape(key)}"
-    if key in _DIALECTS:
-        message = "documents made of steps, or of nodes and edges, are not read by this version"
-        findings.add("unsupported", message, at, 'Write a list of "tasks".', at_key=True)
-        return
     findings.add("unknown_key", f"a workflow has no key {quoted(key)}", at, lambda: _advice(key), at_key=True)
 
 
@@ -102,7 +99,7 @@ def _advice(key: str) -> str:
         return 'That is a key of tasks; what holds for all of them goes into "defaults".'
     if key in TASK_KEYS:
         return "That is a key of a task."
-    return meant(key, _TOP_KEYS) or f"It has {', '.join(_TOP_KEYS)}."
+    return meant(key, (*_TOP_KEYS, *_OTHERS)) or f"It has {', '.join(_TOP_KEYS)}."
 
 
 def _params(declarations: Any, findings: Findings) -> dict[str, Param]:
@@ -168,8 +165,7 @@ def _phases(document: Mapping[str, Any], limits: Limits, findings: Findings) -> 
 def _entries(document: Mapping[str, Any], findings: Findings) -> list[Any]:
     entries = document.get("tasks")
     if "tasks" not in document:
-        if not any(key in document for key in _DIALECTS):
-            findings.add("missing_key", 'the document has no "tasks"', "", _SMALLEST)
+        findings.add("missing_key", 'the document has no "tasks"', "", _SMALLEST)
     elif not isinstance(entries, list):
         findings.add("wrong_type", f"tasks must be a list, not {quoted(entries)}", "/tasks", _SMALLEST)
     elif not entries:

@@ -16,6 +16,10 @@ from tests.waiting import wait_for
 EXAMPLES = sorted((ROOT / "etc" / "examples").glob("*.json"))
 COMPLETED, FAILED, SKIPPED = "COMPLETED", "FAILED", "SKIPPED"
 
+# The visits of the nodes of a graph, in their order: five times around, and out.
+ROUND = ("profile", "anomalies", "rules", "apply")
+VISITS = [*ROUND * 5, "profile", "anomalies", "report"]
+
 # How each task of each example ends: its state, its reason, its attempts.
 ENDINGS: dict[str, dict[str, tuple[str, str | None, int | None]]] = {
     "hello": {"greet": (COMPLETED, None, 1), "again": (COMPLETED, None, 1)},
@@ -55,6 +59,10 @@ ENDINGS: dict[str, dict[str, tuple[str, str | None, int | None]]] = {
         ("orders", "lines", "figures", "report", "arrived", "sum", "pack", "read", "cleanup", "done"),
         (COMPLETED, None, 1),
     ),
+    "data-quality": {
+        **dict.fromkeys((*ROUND, "report"), (COMPLETED, None, 0)),
+        **{f"{node}[{number}]": (COMPLETED, None, 1) for number, node in enumerate(VISITS, 1)},
+    },
     "transform": dict.fromkeys(("rows", "clean", "table", "cities", "report"), (COMPLETED, None, 1)),
 }
 
@@ -173,6 +181,23 @@ def test_rows_become_a_table(run):
         ],
         "cities": {"cities": ["Berlin", "Paris"], "best": "Ann"},
     }
+
+
+def test_a_graph_goes_round_until_the_quality_is_good_enough(run):
+    done = outputs(run("data-quality"))
+    qualities = [done[f"anomalies[{number}]"]["quality"] for number in range(2, 23, 4)]
+    assert qualities == sorted(qualities)
+    assert qualities[-2] < 0.95 <= qualities[-1]
+    against = [done[f"rules[{number}]"]["against"] for number in range(3, 23, 4)]
+    assert against[:2] == ["a country in small letters", "spaces around a city"]
+    end = done["report[23]"]
+    assert end["cities"] == ["Berlin", "Hamburg", "Munich", "Paris", "Lyon", "Rome", "Milan", "Vienna"]
+    assert (end["quality"], end["left"]) == (0.969, ["a city beyond the poles"])
+
+
+def test_another_goal_takes_another_way(run):
+    assert outputs(run("data-quality", goal="1.0"))["report"]["left"] == []
+    assert "rules[3]" not in outputs(run("data-quality", goal="0.5"))
 
 
 def test_data_goes_through_a_file_and_nothing_is_left_of_it(run, tmp_path):

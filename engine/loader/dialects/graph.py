@@ -40,14 +40,15 @@ def _translate(document: dict[str, Any], findings: Findings) -> Translation | No
     draft.came_from("/routing", "")
     if "edges" in routing:
         routing["edges"] = _edges(draft, routing["edges"])
-    if "entry" not in routing:
-        if document.keys().isdisjoint(_OTHERS):
-            hint = "Write the id of the node that is visited first."
-            draft.note("missing_key", 'the graph has no "entry"', "", hint)
-        # So that the rest can be judged.
-        routing["entry"] = next((task["id"] for task in draft.tasks if isinstance(task, dict) and "id" in task), "")
-        draft.came_from("/routing/entry", "/nodes")
-    draft.document["routing"] = routing
+    if "entry" not in routing and document.keys().isdisjoint(_OTHERS):
+        hint = "Write the id of the node that is visited first."
+        draft.note("missing_key", 'the graph has no "entry"', "", hint)
+    # So that the rest can be judged; without any node there is no rest.
+    routing.setdefault(
+        "entry", next((task["id"] for task in draft.tasks if isinstance(task, dict) and "id" in task), "")
+    )
+    if draft.tasks:
+        draft.document["routing"] = routing
     return draft.done()
 
 

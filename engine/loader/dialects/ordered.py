@@ -1,7 +1,7 @@
 """A list of `steps`, each with `name`, `task_type` and `config`, that run in the order of their `step_order`.
 
-Those of one order run side by side. The data of a task is what the run was given and the outputs of all tasks before it:
-each depends on all of them. What the run is given is the parameter `input_data`, or the params the document declares.
+Those of one order run side by side. The data of a task is what the run was given and the outputs of all tasks before
+it: each depends on all of them. What the run is given is the parameter `input_data`, or the params that are declared.
 Called by `judge_any`.
 """
 
