@@ -138,8 +138,8 @@ class Intake:
         return plan
 
 
-def judge(document: bytes, catalogue: Catalogue, limits: Limits, *, name: str = "") -> Plan:
-    """Load a document and plan it; `name` is for one that gives itself none.
+def judge(document: bytes, catalogue: Catalogue | None, limits: Limits, *, name: str = "") -> Plan:
+    """Load a document and plan it; `name` is for one that gives itself none, no catalogue for one judged before.
 
     Raises DocumentInvalidError with every problem.
     """

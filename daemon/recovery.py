@@ -11,19 +11,16 @@ import msgspec
 
 from daemon.ambience import Ambience
 from daemon.intake import judge
-from engine import strictjson
 from engine.assignments import scope
 from engine.errors import DocumentInvalidError
 from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
-from engine.run import Snapshot
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
 from engine.points import sync_point
-from engine.run import Run
+from engine.run import Run, Snapshot
 from engine.states import ENDED, Reason, State
-from engine.task import Catalogue, TaskType
 from engine.values import Values
 from engine.views import OpenRun, OpenTask
 
@@ -33,6 +30,8 @@ _BOUNDLESS = {
     "document_depth": 1 << 10,
     "document_tasks": 1 << 60,
     "expression_chars": 1 << 30,
+    "foreach_items": 1 << 60,
+    "workflow_depth": 1 << 10,
 }
 
 
@@ -104,20 +103,10 @@ class Recovery:
     def _plan(self, record: OpenRun) -> Plan:
         key = (record.document, record.workflow)
         if key not in self._plans:
-            catalogue = _permissive(record.document, self._accepting)
-            self._plans[key] = judge(record.document, catalogue, self._accepting, name=record.workflow)
+            # Task types were judged when it came in, and plugins may have changed since: one that is gone, or asks for
+            # other fields now, fails its attempt with that reason instead.
+            self._plans[key] = judge(record.document, None, self._accepting, name=record.workflow)
         return self._plans[key]
-
-
-def _permissive(document: bytes, limits: Limits) -> Catalogue:
-    """Know every task type the document names: it was judged when it came in, and plugins may have changed since.
-
-    A type whose plugin is gone, or asks for other fields now, fails its attempt with that reason instead.
-    """
-    # Read as it was when it was accepted: no other reader takes all of it (a byte-order mark, for one).
-    value, _ = strictjson.parse(document, limits)
-    tasks = value["tasks"] if isinstance(value, dict) else ()
-    return Catalogue({task["type"]: TaskType(type=task["type"]) for task in tasks})
 
 
 def _ending(record: OpenRun, why: str) -> list[Order]:

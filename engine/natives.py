@@ -15,6 +15,7 @@ _WORKFLOW: dict[str, Any] = {
         "workflow": {
             "type": ["string", "object"],
             "minLength": 1,
+            "examples": ["nightly-report"],
             "description": "Name of a known workflow, path of a document, or the document itself, written out.",
         },
         "params": {"type": "object", "description": "Parameters of its run, by name."},
@@ -30,7 +31,12 @@ _WORKFLOW: dict[str, Any] = {
 _APPROVAL: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "message": {"type": "string", "minLength": 1, "description": "What the person who decides has to know."},
+        "message": {
+            "type": "string",
+            "minLength": 1,
+            "examples": ["Release?"],
+            "description": "What the person who decides has to know.",
+        },
         "form": {"type": "object", "description": "JSON Schema of the data that an approval has to bring."},
         "within": {
             "type": ["number", "string"],

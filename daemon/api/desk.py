@@ -14,7 +14,7 @@ from daemon.api.problems import WishUnknownError
 from daemon.assembly import Assembly
 from daemon.intake import Origin
 from daemon.rerun import Former, reusable
-from engine import strictjson
+from engine import natives, strictjson
 from engine.assignments import origin_of
 from engine.attemptlog import LogReader
 from engine.errors import (
@@ -220,8 +220,8 @@ class Desk:
         return self._assembly.intake.library.names()
 
     def plugins(self) -> Catalogue:
-        """Return the catalogue of task types."""
-        return self._assembly.executor.catalogue().result(_ANSWER_SECONDS)
+        """Return the catalogue of task types, the engine's own too."""
+        return natives.beside(self._assembly.executor.catalogue().result(_ANSWER_SECONDS))
 
     def _refuse_if_draining(self) -> None:
         if self._is_draining:

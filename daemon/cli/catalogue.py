@@ -10,7 +10,7 @@ from typing import NoReturn
 import msgspec
 
 from daemon.config import Config
-from engine import tree
+from engine import natives, tree
 from engine.errors import BackendError
 from engine.forkserver import probe
 from engine.registry import Registry
@@ -32,7 +32,7 @@ class StockTaking:
         self._answer = os.fdopen(reading, "rb")
 
     def result(self) -> Catalogue:
-        """Return the task types and the files that cannot be used.
+        """Return the task types, the engine's own too, and the files that cannot be used.
 
         Raises BackendError if the child died of it.
         """
@@ -42,7 +42,7 @@ class StockTaking:
         if status:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
             raise BackendError(f"importing the plugins together ended the process that did it ({how})")
-        return msgspec.msgpack.decode(answer, type=Catalogue)
+        return natives.beside(msgspec.msgpack.decode(answer, type=Catalogue))
 
 
 def _answer(registry: Registry, writing: int) -> NoReturn:

@@ -5,7 +5,7 @@ and for those of a former life.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from daemon.requests import Request
 from engine import positions
 from engine.errors import DocumentInvalidError, InputError, ParamsInvalidError, Problem, WorkflowUnknownError
 from engine.limits import Limits
+from engine.model import Task, Workflow
 from engine.problems import meant, quoted
 from engine.submission import Receipt
 from engine.task import Catalogue
@@ -250,13 +251,23 @@ def _forbidden_types(prepared: Prepared, policy: Policy, data: bytes) -> list[Pr
         Problem(
             code="not_allowed",
             message=f"tasks of the type {quoted(task.type)} are not taken here",
-            pointer=f"/tasks/{position}/type",
+            pointer=f"{at}/type",
             hint=_listed(allowed, "task types") if allowed else "This inbox takes requests for known workflows only.",
         )
-        for position, task in enumerate(prepared.plan.workflow.tasks)
+        for at, task in _tasks(prepared.plan.workflow, "")
         if task.type not in allowed
     ]
     return _placed(problems, data)
+
+
+def _tasks(workflow: Workflow, at: str) -> Iterator[tuple[str, Task]]:
+    """Yield every task with its pointer, those of hooks and of documents inside tasks too."""
+    for phase, tasks in workflow.phases().items():
+        for position, task in enumerate(tasks):
+            own = f"{at}/{phase}/{position}"
+            yield own, task
+            if task.inner is not None:
+                yield from _tasks(task.inner.workflow, f"{own}/workflow")
 
 
 def _listed(allowed: Sequence[str], what: str) -> str:

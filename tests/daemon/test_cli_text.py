@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from daemon.cli import fields, moments, text
 from daemon.cli.tailing import Tail, last_lines
+from engine import natives
 from engine.clock import epoch
+from engine.limits import Limits
+from engine.loader import load_value
 from engine.registry import Registry
 
 NOW = epoch("2027-03-05T12:00:00Z")
@@ -202,7 +205,8 @@ def test_a_value_is_opened_up_only_where_it_does_not_fit():
 
 def test_the_sample_of_every_built_in_task_type_can_be_run():
     registry = Registry()
-    types = registry.load().types
+    types = natives.beside(registry.load()).types
     samples = {name: fields.sample(name, each.param_schema, each.required_fields) for name, each in types.items()}
     own = {name: {key: task[key] for key in task if key not in ("id", "type")} for name, task in samples.items()}
-    assert {name: found for name in own if (found := registry.problems(name, own[name]))} == {}
+    assert {name: found for name in registry.list() if (found := registry.problems(name, own[name]))} == {}
+    assert load_value({"tasks": [samples["workflow"], samples["approval"]]}, None, Limits())[1] == ()

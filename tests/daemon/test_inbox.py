@@ -503,3 +503,18 @@ def test_an_inbox_that_is_not_enabled_watches_nothing(make):
     house = make("[inbox]\nenabled = false\n").begin()
     assert house.inbox.status.watch == {}
     assert not house.box.exists()
+
+
+def test_no_task_of_a_type_that_is_not_taken_hides_in_a_hook_or_in_another_task(make, tmp_path: Path):
+    partner = tmp_path / "partner"
+    house = make(f'[inboxes.partner]\npath = "{partner}"\ntask_types = ["log", "workflow"]\n').begin()
+    taken, hidden = {"id": "a", "type": "log"}, {"id": "b", "type": "print"}
+    inside = {"tasks": [taken], "on_cancel": [hidden]}
+    call = {"id": "c", "type": "workflow", "workflow": inside}
+    house.drop("d.json", {"tasks": [call], "finally": [{**hidden, "id": "d"}]}, partner)
+    house.heard("rejected")
+    problems = house.note("rejected/d.json.error.json", partner)["problems"]
+    assert [(problem["code"], problem["pointer"]) for problem in problems] == [
+        ("not_allowed", "/tasks/0/workflow/on_cancel/0/type"),
+        ("not_allowed", "/finally/0/type"),
+    ]

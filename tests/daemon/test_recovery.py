@@ -1,6 +1,7 @@
 """What a restart makes of runs that were accepted under other circumstances than those of the moment."""
 
 import contextlib
+import json
 import sqlite3
 
 import msgspec
@@ -73,6 +74,18 @@ def test_a_limit_that_was_lowered_refuses_no_run_that_was_accepted(make):
     run = accept(life, written(life), Limits())
     later = make()
     assert take_up(later, Limits(document_bytes=10, document_depth=1, document_tasks=1)).refused == ()
+    assert later.end_of(run).state is State.COMPLETED
+
+
+def test_hooks_and_documents_inside_tasks_are_taken_up_whatever_the_limits_are_now(make):
+    life = make()
+    document = json.loads(written(life))
+    task = document["tasks"][0]
+    hook = {**task, "id": "h", "foreach": [1, 2]}
+    document["on_failure"] = [hook, {"id": "c", "type": "workflow", "workflow": {"tasks": [task]}}]
+    run = accept(life, json.dumps(document).encode(), Limits())
+    later = make()
+    assert take_up(later, Limits(foreach_items=1, workflow_depth=1)).refused == ()
     assert later.end_of(run).state is State.COMPLETED
 
 

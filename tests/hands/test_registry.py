@@ -123,6 +123,7 @@ def test_only_python_files_that_are_meant_as_plugins_are_read(folder):
         ("TASK_TYPE = ''\ndef run(task): return True\n", "bad_task_type", "''"),
         ("TASK_TYPE = 7\ndef run(task): return True\n", "bad_task_type", "7"),
         ("TASK_TYPE = 'a b'\ndef run(task): return True\n", "bad_task_type", "letters, digits"),
+        ("TASK_TYPE = 'approval'\ndef run(task): return True\n", "reserved_type", "the engine's own"),
         ("TASK_TYPE = 'a\\n'\ndef run(task): return True\n", "bad_task_type", "letters, digits"),
         ("TASK_TYPE = 'a'\nrun = 5\n", "bad_run", "run is a int"),
         ("TASK_TYPE = 'a'\ndef run(): return True\n", "bad_run", "run() cannot be called as run(task)"),
