@@ -15,6 +15,9 @@ from engine.views import EndedRun
 
 # What one statement takes in its list of keys.
 _PORTION = 200
+# A run that was called stays as long as its caller lives: after a restart, that asks how it ended.
+_caller = runs.alias("caller")
+_IS_FREE = ~exists().where(_caller.c.id == runs.c.parent, _caller.c.ended_at.is_(None))
 
 
 def old_runs(connection: Connection, before: float, limit: int, after: tuple[float, int]) -> list[EndedRun]:
@@ -41,7 +44,7 @@ def _oldest(
     size = select(func.count()).where(tasks.c.run_pk == runs.c.pk).scalar_subquery()
     query = select(runs.c.id, runs.c.created_at, runs.c.pk, size.label("tasks")).where(*conditions)
     later = tuple_(runs.c.created_at, runs.c.pk) > tuple_(*after)
-    found = connection.execute(query.where(later).order_by(runs.c.created_at, runs.c.pk).limit(limit))
+    found = connection.execute(query.where(later, _IS_FREE).order_by(runs.c.created_at, runs.c.pk).limit(limit))
     return [EndedRun(id=row.id, tasks=row.tasks, place=(row.created_at, row.pk)) for row in found]
 
 
@@ -65,10 +68,13 @@ def old_claims(connection: Connection, before: float, limit: int) -> list[str]:
 
 
 def delete_runs(connection: Connection, ids: Sequence[str]) -> int:
-    """Delete ended runs with everything that is of them, and versions of documents that no run is left of."""
+    """Delete ended runs with everything that is of them, and versions of documents that no run is left of.
+
+    One whose caller lives is left.
+    """
     deleted, versions = 0, set[int]()
     for some in _portions(ids):
-        is_ended = (runs.c.id.in_(some), runs.c.ended_at.is_not(None))
+        is_ended = (runs.c.id.in_(some), runs.c.ended_at.is_not(None), _IS_FREE)
         versions.update(connection.execute(select(runs.c.workflow_pk).where(*is_ended)).scalars())
         deleted += connection.execute(delete(runs).where(*is_ended)).rowcount
     for keys in _portions(sorted(versions)):

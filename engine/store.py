@@ -153,7 +153,7 @@ class Store:
         return self._transact(lambda connection: self._admission.settle_claims(connection, ends, now))
 
     def delete_runs(self, ids: Sequence[str]) -> int:
-        """Delete these runs, except those that have not ended, with all that is of them; return how many."""
+        """Delete these runs, except those that, or whose callers, have not ended, with all of them; return how many."""
         with self._lock:
             for run in ids:
                 self._keys.pop(run, None)

@@ -69,9 +69,10 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[TaskView] | UnsetType = UNSET
 
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs of the tasks that completed, by id; empty for a run from a list."""
+        """Return the outputs of the tasks that completed, by id, without instances; empty for a run from a list."""
         tasks = [] if isinstance(self.tasks, UnsetType) else self.tasks
-        return {task.id: msgspec.json.decode(task.output) for task in tasks if task.state is State.COMPLETED}
+        good = (task for task in tasks if task.state is State.COMPLETED and "[" not in task.id)
+        return {task.id: msgspec.json.decode(task.output) for task in good}
 
 
 class RunEnd(NamedTuple):

@@ -95,6 +95,7 @@ class ControlContract:
         assert [attempt.task for attempt in memory.history.attempts("r")] == ["fan[0]", "fan[1]"]
         assert memory.history.outputs("r") == {"fan[0]": b"7"}
         assert not memory.write("r", Complete("fan", 0))
+        assert memory.history.run("r").outputs() == {}
 
     @pytest.mark.parametrize(
         "order", [Complete("fan", 0), Fail("fan", 0, Reason.ERROR), Cancel("fan", 0, Reason.USER)], ids=repr
@@ -310,6 +311,19 @@ class ControlContract:
         assert [run.id for run in memory.history.runs(parent="p", state="PENDING")] == ["c2"]
         assert memory.history.runs(parent="c1") == []
         assert memory.history.runs_in_full(["p", "c1"])["p"] == memory.history.run("p")
+
+    def test_a_run_that_was_called_is_not_pruned_before_its_caller_has_ended(self, memory: Memory):
+        memory.create("p", "a")
+        memory.create("c", "a", parent=Parent(run="p", task="a", attempt=1))
+        memory.create("orphan", "a", parent=Parent(run="pruned", task="a", attempt=1))
+        end(memory, "c")
+        end(memory, "orphan")
+        later = memory.clock.wall() + 1
+        assert [run.id for run in memory.history.old_runs(later, 10)] == ["orphan"]
+        assert memory.store.delete_runs(["c", "orphan"]) == 1
+        end(memory, "p")
+        assert [run.id for run in memory.history.old_runs(memory.clock.wall() + 1, 10)] == ["p", "c"]
+        assert memory.store.delete_runs(["p", "c"]) == 2
 
     def test_a_run_stays_and_says_for_what_until_it_begins(self, memory: Memory):
         now = memory.clock.wall()
