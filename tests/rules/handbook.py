@@ -20,6 +20,7 @@ from engine.model import Cache, Concurrency, Deadline, Edge, Foreach, Loop, Pool
 from engine.problems import PROBLEMS
 from engine.registry import Registry
 from engine.task import TaskType
+from tests.rules.designs import DESIGNS, DIALECTS
 from tests.rules.examples import EXAMPLES
 
 _OTHER_KEYS = """\
@@ -47,6 +48,13 @@ _INSIDE = ("fields", "inner", "conditions")
 
 _DEFAULTS = """\
 Beside these, `defaults` is an object of what holds for every task that does not say otherwise: {keys}."""
+
+_DIALECTS = """\
+A document may also be written in one of these ways, of which it takes one. Keys of workflows and of tasks that are not
+named here mean what they mean everywhere, and problems stand where they were written."""
+
+_DESIGNS = """\
+Dropmill grew out of five designs of others. Documents of all of them are run by `tests/hands/test_designs.py`."""
 
 _REQUESTS = """\
 A dropped file, or a line of a `*.jsonl`, may ask for a known workflow instead of being one; `POST /api/v1/runs` takes
@@ -83,6 +91,13 @@ def page() -> str:
         *(part for key, struct in STRUCTS.items() for part in (f"### Keys of `{key}`", fields_table(struct))),
         "## Examples",
         *(part for title, example in EXAMPLES.items() for part in example_parts(title, *example)),
+        "## Other ways to write a document",
+        _DIALECTS,
+        *(
+            part
+            for title, (document, sentence) in DIALECTS.items()
+            for part in example_parts(title, sentence, document)
+        ),
         "## Requests",
         _REQUESTS,
         "## Expressions",
@@ -109,6 +124,9 @@ def page() -> str:
         two_columns("status", {str(int(status)): text for status, text in exits.MEANING.items()}),
         "## Configuration",
         reference(),
+        "## Where the features of the five designs live",
+        _DESIGNS,
+        *(part for title, rows in DESIGNS.items() for part in (f"### {title}", places_table(rows))),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -118,6 +136,12 @@ def example_parts(title: str, sentence: str, document: str) -> Iterator[str]:
     yield f"### {title}"
     yield sentence
     yield f"```json\n{document}\n```"
+
+
+def places_table(rows: list[tuple[str, str]]) -> str:
+    """Print features and where they live."""
+    table = (f"| {cell(feature)} | {cell(place)} |" for feature, place in rows)
+    return "\n".join(["| feature | where it lives |", "|---|---|", *table])
 
 
 def names_of(names: Iterable[str]) -> str:
