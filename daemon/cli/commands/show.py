@@ -37,7 +37,8 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
     if as_json:
         import msgspec
 
-        value: dict[str, Any] = {name: getattr(found, name) for name in msgspec.structs.asdict(found)}
+        # Keys that are absent stay so: this is the object that the API and the result files hold.
+        value = {name: part for name, part in msgspec.structs.asdict(found).items() if part is not msgspec.UNSET}
         call.out.json(value | ({"events": happened} if events else {}))
         return
     _head(call, found, is_orphan=is_orphan)
