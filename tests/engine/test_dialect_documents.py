@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import loader
 from engine.limits import Limits
@@ -155,3 +157,55 @@ def test_a_document_is_left_as_it_was():
         workflow, problems = loader.load_value(document, CATALOGUE, Limits())
         assert (problems, json.dumps(document)) == ((), before)
         assert workflow is not None
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["a", "b", "any", "", "x y", "${{ state.x }}", "${{"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "id", "type", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+ENTRY = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        (
+            "id",
+            "name",
+            "type",
+            "task_type",
+            "step_order",
+            "depends_on",
+            "dependencies",
+            "config",
+            "input",
+            "inputs",
+            "when",
+        ),
+        VALUES,
+    ),
+)
+ENTRIES = (
+    st.lists(ENTRY | VALUES, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "x y"]), ENTRY | VALUES) | VALUES
+)
+DOCUMENT = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("steps", "nodes", "tasks"), ENTRIES),
+        "edges": st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(("from", "to", "condition"), VALUES)))
+        | VALUES,
+        **dict.fromkeys(
+            ("id", "name", "entry", "state", "max_iterations", "dependencies", "input_data", "params"), VALUES
+        ),
+    },
+)
+
+
+@given(DOCUMENT)
+def test_whatever_is_written_is_a_workflow_or_has_problems_with_places(document):
+    workflow, problems = loader.load(json.dumps(document).encode(), CATALOGUE, Limits())
+    assert (workflow is None) == bool(problems)
+    assert all(problem.line == 1 and problem.column for problem in problems)

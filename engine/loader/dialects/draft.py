@@ -15,7 +15,7 @@ from engine.problems import Findings, Hint, escape, meant, quoted
 # What a document of any dialect may have; `routing` is what nodes and edges become.
 _SHARED = (*(key for key in WORKFLOW_KEYS if key != "routing"), "params", "defaults", *HOOKS)
 _KNOWN = TASK_KEYS.keys() | SPELLINGS.keys()
-_SHORT = 5
+_SHORT, _LONGEST = 5, 40
 
 
 class Words(NamedTuple):
@@ -147,10 +147,14 @@ def _advice(key: str, known: tuple[str, ...], others: Mapping[str, str]) -> str:
 
 def _is_near(key: str, word: str) -> bool:
     """Tell whether they differ in one letter, or only in how words are joined; short ones in that alone."""
+    if len(key) > _LONGEST:
+        return False
     one, other = (each.lower().replace("_", "").replace("-", "") for each in (key, word))
+    if abs(len(one) - len(other)) > 1:
+        return False
     return one == other or (len(other) >= _SHORT and not _shapes(one).isdisjoint(_shapes(other)))
 
 
 def _shapes(word: str) -> set[str]:
     # Two words that one slip lies between share a shape: the word itself, or one letter fewer.
-    return {word, *(word[:index] + word[index + 1 :] for index in range(min(len(word), 40)))}
+    return {word, *(word[:index] + word[index + 1 :] for index in range(len(word)))}
