@@ -48,8 +48,10 @@ def judge(document: Any, terms: Terms, findings: Findings) -> Workflow | None:
         reader = TaskReader(section, terms, defaults, findings)
         phases[_FIELDS.get(phase, phase)] = tuple(reader.read(index, entry) for index, entry in enumerate(entries))
         sections.append(section)
-    links.check(sections, settings.get("routing"), gathering.references, params, findings)
-    if findings.count > before:
+    routing = settings.get("routing")
+    links.check(sections, routing, gathering.references, params, findings, is_inside=terms.depth > 1)
+    # There may be no tasks and no finding where a problem of the text has muted what is said of them.
+    if findings.count > before or "tasks" not in phases:
         return None
     return Workflow(params=params, **phases, **settings)
 

@@ -37,8 +37,13 @@ def check(
     references: Iterable[Reference],
     params: Collection[str],
     findings: Findings,
+    *,
+    is_inside: bool = False,
 ) -> None:
-    """Note every problem between the tasks that were read; `references` are those of no task."""
+    """Note every problem between the tasks that were read.
+
+    `references` are those of no task; `is_inside` where the document stands in a task of another.
+    """
     phases: dict[str, str] = {}
     graphs = []
     for section in sections:
@@ -51,7 +56,7 @@ def check(
             findings.add("cycle", _drawn(circle), at, "Each waits for the next; remove one of these dependencies.")
     if routing is not None:
         _check_routing(routing, phases, findings)
-    names = _Names(phases, params, findings)
+    names = _Names(phases, params, findings, is_inside=is_inside)
     for section, graph in zip(sections, graphs, strict=True):
         _check_upstream(section, graph, names, findings)
     for reference in references:
@@ -156,8 +161,10 @@ def _drawn(circle: tuple[str, ...]) -> str:
 class _Names:
     """Judge the names that expressions take from their scope."""
 
-    def __init__(self, phases: Mapping[str, str], params: Collection[str], findings: Findings) -> None:
-        self.phases, self._params, self._findings = phases, params, findings
+    def __init__(
+        self, phases: Mapping[str, str], params: Collection[str], findings: Findings, *, is_inside: bool
+    ) -> None:
+        self.phases, self._params, self._findings, self._is_inside = phases, params, findings, is_inside
 
     def of(self, reference: Reference, *, is_hook: bool) -> Iterator[str]:
         """Judge one expression; yield the tasks it refers to."""
@@ -167,8 +174,10 @@ class _Names:
             name = str(path[1]) if len(path) > 1 else None
             if root in NAMES and root not in reference.names:
                 message = f"{root} is not known here, only in {_WHERE[root]}"
-                known = ", ".join(name for name in NAMES if name in reference.names)
-                self._findings.add("expression_name", message, at, f"Here are {known}.")
+                hint = f"Here are {', '.join(name for name in NAMES if name in reference.names)}."
+                if self._is_inside and root not in {"tasks", "env", "secrets"}:
+                    hint = "Hand what the task around this document knows into it as a parameter."
+                self._findings.add("expression_name", message, at, hint)
             elif root == "run" and name in OUTCOME and not is_hook:
                 message = f"run.{name} is known only in the hooks: on_success, on_failure, on_cancel, finally"
                 self._findings.add("expression_name", message, at)
@@ -176,8 +185,8 @@ class _Names:
                 message = f"the workflow declares no parameter {quoted(name)}"
                 self._findings.add("expression_param", message, at, partial(_declared, name, self._params))
             elif root == "tasks" and name is not None and name not in self.phases:
-                hint = partial(meant, name, self.phases)
-                self._findings.add("expression_reference", f"no task has the id {quoted(name)}", at, hint)
+                near = partial(meant, name, self.phases)
+                self._findings.add("expression_reference", f"no task has the id {quoted(name)}", at, near)
             elif root == "tasks" and name is not None:
                 yield name
                 part = path[2] if len(path) > 2 else TASK_NAMES[0]  # noqa: PLR2004 -- tasks, the id, the part

@@ -219,9 +219,10 @@ class TaskReader:
         gathering = self._section.gathering
         if own.get("when") is not None:
             gathering.condition(own["when"], f"{at}/when", references.USUAL, index)
-        for name, condition in own.get("conditions", {}).items():
-            place = own["depends_on"].index(name)
-            gathering.condition(condition, f"{at}/depends_on/{place}/when", references.USUAL, index)
+        conditions = own.get("conditions", {})
+        for place, name in enumerate(own["depends_on"] if conditions else ()):
+            if name in conditions:
+                gathering.condition(conditions[name], f"{at}/depends_on/{place}/when", references.USUAL, index)
         if own.get("foreach") is not None:
             self._gather_items(index, f"{at}/foreach", own["foreach"], is_long=isinstance(written["foreach"], dict))
         loop = own.get("loop")

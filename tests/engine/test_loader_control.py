@@ -319,6 +319,7 @@ def test_hooks_count_for_the_limit_on_tasks():
         (one(loop={"untill": "x", "max_iterations": 1}), 'Did you mean "until"?'),
         (one(when="item == 1"), "task with foreach"),
         (one(x="${{ iteration }}"), "task with loop"),
+        (call(workflow=one(x="${{ item }}"), foreach=[1]), "as a parameter"),
         (one(x="${{ run.failed }}"), "on_failure"),
         (whole(finaly=[]), 'Did you mean "finally"?'),
         (whole(on_fail=[]), 'Did you mean "on_failure"?'),
