@@ -85,6 +85,7 @@ class Recovery:
                 outputs.adopt(key, task.output_ref)
             elif task.output != b"null":
                 outputs[key] = task.output
+        outputs.update(record.reused)
         run = Run.restore(
             record.id,
             plan,
@@ -96,7 +97,13 @@ class Recovery:
             outputs=outputs,
             priority=record.priority,
             max_lost=self._limits.max_lost,
+            max_instances=self._limits.foreach_items,
+            use_cache=record.use_cache,
+            is_called=record.parent is not None,
+            expansions=record.expansions,
             ending=record.ending,
+            output=record.output,
+            warned=record.warned,
         )
         return run, plan
 

@@ -18,7 +18,7 @@ def summing():
 
     @flow.task
     async def total(numbers: list[int]) -> int:
-        await asyncio.sleep(0)
+        await asyncio.to_thread(len, numbers)
         return sum(numbers)
 
     return flow
