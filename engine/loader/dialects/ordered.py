@@ -11,7 +11,7 @@ from typing import Any
 from engine.loader.dialects.draft import Draft, Words
 from engine.loader.dialects.translation import Dialect, Translation
 from engine.model import APPROVAL_TYPE
-from engine.problems import Findings, escape, quoted
+from engine.problems import Findings, quoted
 
 _OWN = ("steps", "input_data", "metadata")
 _ORDER = "step_order"
@@ -97,7 +97,8 @@ def _place(draft: Draft, index: int, task: dict[str, Any], *, has_order: bool) -
         draft.note("missing_key", f'the task has no "{_ORDER}"', at, "Either all tasks have one, or none.")
     elif place is not None and (isinstance(place, bool) or not isinstance(place, int)):
         message = f"{_ORDER} must be an integer, not {quoted(place)}"
-        draft.note("wrong_type", message, f"{at}/{escape(_ORDER)}")
+        # A slip of the key was taken for it, and has been told.
+        draft.note("wrong_type", message, f"{at}/{_ORDER}" if _ORDER in draft.written["steps"][index] else at)
     else:
         return index if place is None else place
     return index
