@@ -12,7 +12,9 @@ DropmillError
 │   ├── RunUnknownError            no run has this id
 │   ├── RunAmbiguousError          more than one run's id starts like this
 │   ├── TaskUnknownError           the run has no such task
-│   └── RunNotEndedError / RunEndedError
+│   ├── NotWaitingError            what was to be decided waits for nobody
+│   ├── DecisionInvalidError       data of an approval that do not fit its form, with all their problems
+│   └── RunNotEndedError / RunEndedError / RunNotBegunError
 ├── StateError                     exit 1: the memory cannot be trusted or written
 │   ├── StateBusyError             somebody else owns the state folder
 │   ├── StoreLostError             a write could not be made durable
@@ -49,7 +51,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     def __str__(self) -> str:
         """Write it on one line, as the command line shows it."""
         place = f"line {self.line}, column {self.column}: " if self.line else ""
-        where = f" (at {self.pointer})" if self.pointer else ""
+        # A pointer is made of keys as somebody wrote them: they may hold line breaks and escapes for terminals.
+        signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in self.pointer)
+        where = f" (at {''.join(signs)})" if self.pointer else ""
         return f"{place}{self.message}{where}" + (f". {self.hint}" if self.hint else "")
 
 
@@ -90,6 +94,13 @@ class ParamsInvalidError(_ProblemsError):
 
     code = "params_invalid"
     what = "the parameters"
+
+
+class DecisionInvalidError(_ProblemsError):
+    """Data of an approval that do not fit its form, with all their problems."""
+
+    code = "decision_invalid"
+    what = "the data of the approval"
 
 
 class ConfigInvalidError(_ProblemsError):
@@ -206,6 +217,30 @@ class RunEndedError(InputError):
     def __init__(self, run: str, state: str) -> None:
         super().__init__(f"run {run} has already ended ({state})")
         self.run, self.state = run, state
+
+
+class NotWaitingError(InputError):
+    """What was to be decided waits for nobody; `waiting` are the tasks of the run that do."""
+
+    code = "not_waiting"
+    exit_status = 4
+
+    def __init__(self, run: str, task: str, state: str, waiting: Sequence[str]) -> None:
+        named = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
+        others = f"; what waits in this run: {named}" if waiting else "; nothing in this run does"
+        super().__init__(f"task {task} of run {run} is {state} and does not wait for a person{others}")
+        self.run, self.task, self.state, self.waiting = run, task, state, tuple(waiting)
+
+
+class RunNotBegunError(InputError):
+    """What was asked needs a run that has begun."""
+
+    code = "run_not_begun"
+    exit_status = 4
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"run {run} has not begun; wait until it has, or cancel it")
+        self.run = run
 
 
 class StateError(DropmillError):

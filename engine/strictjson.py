@@ -53,8 +53,8 @@ def parse(data: bytes, limits: Limits) -> tuple[Any, list[Problem]]:
         return value, []
     problems = _Oddities(text, limits.document_problems).search()
     if any(problem.code == "surrogate" for problem in problems):
-        # What judges the rest must be able to write it, into messages and elsewhere.
-        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        # What judges the rest must be able to write it, into messages and elsewhere: as pointers do.
+        value = json.loads(_HALF.sub(_written_out, json.dumps(value, ensure_ascii=False)))
     return value, problems
 
 
@@ -220,6 +220,12 @@ class _Oddities:
 
 
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+def _written_out(half: re.Match[str]) -> str:
+    return f"\\\\u{ord(half[0]):04x}"
+
+
 _AT_END = re.compile(r"(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|[\d.eE+\-]*)\s*\Z")
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _WORDS = {
@@ -274,7 +280,9 @@ def _advice(text: str, at: int, said: str) -> tuple[str, str | None]:
     if said.startswith("Invalid control character"):
         return f"a text holds a raw {_control(here)}", "Write \\n for a new line and \\t for a tab."
     if said.startswith("Invalid"):
-        return f"{text[at : at + 2]} is not an escape that JSON knows", "A backslash itself is written \\\\."
+        sign = text[at + 1 : at + 2]
+        what = f"\\{sign}" if sign.isprintable() else f"a backslash before a {_control(sign)}"
+        return f"{what} is not an escape that JSON knows", "A backslash itself is written \\\\."
     if here == "," and text[at + 1 :].lstrip()[:1] in {"]", "}"}:
         return "a comma stands before a closing bracket", "Remove the comma."
     if here == "'":

@@ -37,14 +37,14 @@ def _inner(fields: dict[str, Any], at: str, terms: Terms, findings: Findings) ->
         workflow = terms.judge(document, terms._replace(depth=terms.depth + 1), findings)
     if workflow is None:
         return None
-    given = fields.get("params", {})
-    if isinstance(given, dict):
-        _params(workflow, given, at, findings)
+    if isinstance(fields.get("params", {}), dict):
+        _params(workflow, fields, at, findings)
     return Inner(workflow, data)
 
 
-def _params(workflow: Workflow, given: dict[str, Any], at: str, findings: Findings) -> None:
+def _params(workflow: Workflow, fields: dict[str, Any], at: str, findings: Findings) -> None:
     """Hold what a document is given against what it declares; values with expressions are not known yet."""
+    given = fields.get("params", {})
     for name in given.keys() - workflow.params.keys():
         hint = meant(name, workflow.params) or "Declare it under params of the document inside."
         message = f"the document inside has no parameter {quoted(name)}"
@@ -53,7 +53,8 @@ def _params(workflow: Workflow, given: dict[str, Any], at: str, findings: Findin
         if name not in given:
             if param.is_required:
                 message = f"the document inside requires the parameter {quoted(name)}"
-                findings.add("param_missing", message, f"{at}/params", param.description or None)
+                place = f"{at}/params" if "params" in fields else at
+                findings.add("param_missing", message, place, param.description or None)
             continue
         for found in schemas.declared(param.schema).violations(given[name], expressions.holds):
             message = f"the parameter {quoted('.'.join(map(str, (name, *found.path))))} {found.message}"

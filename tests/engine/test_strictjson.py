@@ -125,6 +125,7 @@ INVALID = [
     (b'["\\u12"]', [("syntax", "/0", 1, 3)]),
     (b'["C:\\dir"]', [("syntax", "/0", 1, 5)]),
     (b"[1 // one\n]", [("syntax", "/0", 1, 4)]),
+    (b'["a\\\n"]', [("syntax", "/0", 1, 4)]),
     (b"# yaml\na: 1", [("syntax", "", 1, 1)]),
     (b"}", [("syntax", "", 1, 1)]),
     (b"[1}", [("syntax", "/0", 1, 3)]),
@@ -199,7 +200,7 @@ def test_the_depth_limit_is_a_setting():
 def test_where_only_values_are_wrong_the_rest_is_there_with_stand_ins():
     value, problems = parse(b'{"a": NaN, "b": 1, "b": 2, "c": 99999999999999999999, "d": "\\ud800x"}', LIMITS)
     assert [problem.code for problem in problems] == ["not_a_number", "duplicate_key", "integer_range", "surrogate"]
-    assert value == {"a": 0.0, "b": 2, "c": 0, "d": "?x"}
+    assert value == {"a": 0.0, "b": 2, "c": 0, "d": "\\ud800x"}
 
 
 def test_where_the_text_breaks_off_there_is_no_value():
@@ -257,3 +258,14 @@ def test_a_document_cut_short_is_never_taken_for_whole(drawn, data):
     _, problems = parse(whole[:cut], LIMITS)
     assert len(problems) == 1
     assert problems[0].code in {"truncated", "empty", "encoding", "syntax"}
+
+
+def test_half_a_character_in_a_key_is_the_same_text_in_every_pointer():
+    value, problems = parse(b'{"a\\ud800": {"b": NaN}}', LIMITS)
+    assert value == {"a\\ud800": {"b": 0.0}}
+    assert [problem.pointer for problem in problems] == ["/a\\ud800", "/a\\ud800/b"]
+
+
+def test_what_is_said_of_an_escape_before_a_line_break_stands_on_one_line():
+    [problem] = parse(b'["a\\\n"]', LIMITS)[1]
+    assert problem.message == "a backslash before a line break is not an escape that JSON knows"

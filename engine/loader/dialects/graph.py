@@ -43,13 +43,17 @@ def _translate(document: dict[str, Any], findings: Findings) -> Translation | No
     if "entry" not in routing and document.keys().isdisjoint(_OTHERS):
         hint = "Write the id of the node that is visited first."
         draft.note("missing_key", 'the graph has no "entry"', "", hint)
-    # So that the rest can be judged; without any node there is no rest.
-    routing.setdefault(
-        "entry", next((task["id"] for task in draft.tasks if isinstance(task, dict) and "id" in task), "")
-    )
-    if draft.tasks:
+    # So that the rest can be judged; without any node to enter there is no rest.
+    first = next((task["id"] for task in draft.tasks if isinstance(task, dict) and _has_name(task)), None)
+    if first is not None:
+        routing.setdefault("entry", first)
+    if draft.tasks and "entry" in routing:
         draft.document["routing"] = routing
     return draft.done()
+
+
+def _has_name(task: dict[str, Any]) -> bool:
+    return isinstance(task.get("id"), str)
 
 
 def _mixes(draft: Draft, nodes: list[Any] | dict[str, Any]) -> bool:
