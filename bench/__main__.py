@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import daemon, documents
+from bench import control, daemon, documents
 from bench.baseline import Bare
 from bench.graphs import Graph, chain, fan, layers, loose
 from bench.ours import Engine
@@ -27,7 +27,11 @@ WORKLOADS: dict[str, tuple[str, Callable[[], list[Graph]], str, int]] = {
 # A large document takes seconds on each side: fewer rounds say enough.
 LARGE, LARGE_ROUNDS = ("W6", "W7"), 2
 
-WHOLE: dict[str, Callable[[], dict[str, object]]] = {"documents": documents.measure, "daemon": daemon.measure}
+WHOLE: dict[str, Callable[[], dict[str, object]]] = {
+    "control": control.measure,
+    "documents": documents.measure,
+    "daemon": daemon.measure,
+}
 
 
 def workload(name: str, rounds: int) -> dict[str, object]:

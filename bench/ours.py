@@ -69,10 +69,13 @@ class Engine:
 
     def run(self, graphs: list[Graph], task_type: str) -> float:
         """Submit all graphs at once, wait for their ends and return the seconds from the first submission."""
+        return self.run_documents([document(graph, task_type) for graph in graphs])
+
+    def run_documents(self, documents: Sequence[bytes]) -> float:
+        """Do the same with documents."""
         catalogue = self.executor.catalogue().result()
         prepared = []
-        for graph in graphs:
-            data = document(graph, task_type)
+        for data in documents:
             workflow, problems = loader.load(data, catalogue, LIMITS)
             if workflow is None:
                 raise ValueError(problems)
