@@ -13,6 +13,7 @@ from daemon.config import Config
 from daemon.intake import Intake
 from daemon.library import Library
 from daemon.ownership import Ownership
+from daemon.plans import Plans
 from daemon.whereabouts import database_url, values_folder
 from engine.attemptlog import AttemptLogs
 from engine.clock import SystemClock
@@ -64,6 +65,8 @@ class Assembly:
             state=self._mark,
             directory=self._directory,
         )
+        library = Library(config.paths.workflows)
+        plans = Plans(library, config.limits, self.history)
         self.executor = Executor(
             self.store,
             self.pool,
@@ -71,10 +74,12 @@ class Assembly:
             limits=config.limits,
             values=values,
             ambience=self.ambience,
+            workflows=plans,
+            pools=config.pools,
             listeners=listeners,
             on_death=on_death,
         )
-        self.intake = Intake(self.executor, Library(config.paths.workflows), config.limits)
+        self.intake = Intake(self.executor, library, config.limits, plans)
 
     def open(self) -> None:
         """Take the folder, end what a former owner left running, open the memory; recovery may look around then.

@@ -4,8 +4,6 @@ Judges the document once and completely, resolves the parameters, and asks the e
 documents seen lately, so that a workflow dropped a thousand times is planned once.
 """
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,15 +12,14 @@ from typing import Any
 import msgspec
 
 from daemon.library import Library
-from engine import loader, params
-from engine.errors import DocumentInvalidError, InputError
+from daemon.plans import Plans
+from daemon.plans import judge as judge  # noqa: PLC0414 -- handed on to whoever judges and submits nothing
+from engine import params
 from engine.executor import Executor
 from engine.limits import Limits
-from engine.plan import Plan, make_plan
+from engine.plan import Plan
 from engine.submission import Receipt, Submission
 from engine.task import Catalogue
-
-_PLANS_KEPT = 64
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +35,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     reused: dict[str, bytes] = {}
     expansions: dict[str, bytes] = {}
+    use_cache: bool = True
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,10 +48,10 @@ class Prepared(msgspec.Struct, frozen=True):
 class Intake:
     """Turn documents and names into runs; safe from any thread."""
 
-    def __init__(self, executor: Executor, library: Library, limits: Limits) -> None:
-        """Compose it."""
-        self._executor, self.library, self._limits = executor, library, limits
-        self._plans: OrderedDict[tuple[str, str], tuple[Catalogue, Plan]] = OrderedDict()
+    def __init__(self, executor: Executor, library: Library, limits: Limits, plans: Plans | None = None) -> None:
+        """Compose it; `plans` are those that it shares with whoever else plans documents."""
+        self._executor, self.library = executor, library
+        self._plans = Plans(library, limits) if plans is None else plans
 
     def submit(self, document: bytes, origin: Origin, *, name: str = "") -> Receipt:
         """Run a workflow document and return the receipt when the run is recorded durably.
@@ -92,6 +90,7 @@ class Intake:
             labels=origin.labels,
             reused=origin.reused,
             expansions=origin.expansions,
+            use_cache=origin.use_cache,
         )
         return Prepared(submission, plan)
 
@@ -115,12 +114,7 @@ class Intake:
 
         Raises WorkflowUnknownError or InputError.
         """
-        path = Path(name) if "/" in name or name.endswith(".json") else self.library.find(name)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            message = f"the workflow {name} cannot be read: {error.strerror or error}"
-            raise InputError(message) from None
+        return self._plans.read(name)
 
     def plan(self, document: bytes, *, name: str = "", catalogue: Catalogue | None = None) -> Plan:
         """Judge a document and make its plan, or take the one made before.
@@ -128,24 +122,4 @@ class Intake:
         Raises DocumentInvalidError with every problem.
         """
         catalogue = self.catalogue() if catalogue is None else catalogue
-        key = (hashlib.sha256(document).hexdigest(), name)
-        known, plan = self._plans.get(key, (None, None))
-        if plan is None or known is not catalogue:
-            plan = judge(document, catalogue, self._limits, name=name)
-            self._plans[key] = catalogue, plan
-            while len(self._plans) > _PLANS_KEPT:
-                self._plans.popitem(last=False)
-        return plan
-
-
-def judge(document: bytes, catalogue: Catalogue | None, limits: Limits, *, name: str = "") -> Plan:
-    """Load a document and plan it; `name` is for one that gives itself none, no catalogue for one judged before.
-
-    Raises DocumentInvalidError with every problem.
-    """
-    workflow, problems = loader.load(document, catalogue, limits)
-    if workflow is None:
-        raise DocumentInvalidError(problems, name or None)
-    if workflow.name == "unnamed" and name:
-        workflow = msgspec.structs.replace(workflow, name=name)
-    return make_plan(workflow, limits)
+        return self._plans.plan(document, catalogue, name=name)

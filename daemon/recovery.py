@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from daemon.ambience import Ambience
-from daemon.intake import judge
+from daemon.plans import judge
 from engine.assignments import scope
 from engine.errors import DocumentInvalidError
 from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
+from engine.live import Live
 from engine.outputs import SpilledOutputs
 from engine.plan import Plan
 from engine.points import sync_point
@@ -66,18 +67,18 @@ class Recovery:
         lost, refused = 0, []
         for done, record in enumerate(open_runs, start=1):
             try:
-                run, plan = self._rebuild(record)
+                live = self._rebuild(record)
             except DocumentInvalidError as error:
                 refused.append((record.id, str(error)))
                 self._executor.give_up(record.id, _ending(record, str(error)))
                 continue
-            lost += sum(1 for _ in run.running())
+            lost += sum(1 for _ in live.run.running())
             sync_point("recovery.rebuilt")
-            self._executor.adopt(run, plan, record.run_at)
+            self._executor.adopt(live)
             self._progress(done, len(open_runs))
         return Report(len(open_runs) - len(refused), lost, tuple(refused))
 
-    def _rebuild(self, record: OpenRun) -> tuple[Run, Plan]:
+    def _rebuild(self, record: OpenRun) -> Live:
         plan = self._plan(record)
         outputs = SpilledOutputs(self._values, self._limits.inline_bytes)
         for key, task in record.tasks.items():
@@ -86,6 +87,7 @@ class Recovery:
             elif task.output != b"null":
                 outputs[key] = task.output
         outputs.update(record.reused)
+        names = scope(self._ambience, record.id, plan, record.params, record.trigger, record.created_at)
         run = Run.restore(
             record.id,
             plan,
@@ -93,7 +95,7 @@ class Recovery:
             state=record.state,
             deadline=record.deadline,
             begun_at=record.started_at,
-            scope=scope(self._ambience, record.id, plan, record.params, record.trigger, record.created_at),
+            scope=names,
             outputs=outputs,
             priority=record.priority,
             max_lost=self._limits.max_lost,
@@ -105,7 +107,7 @@ class Recovery:
             output=record.output,
             warned=record.warned,
         )
-        return run, plan
+        return Live(run, plan, names, run_at=record.run_at, parent=record.parent, use_cache=record.use_cache)
 
     def _plan(self, record: OpenRun) -> Plan:
         key = (record.document, record.workflow)

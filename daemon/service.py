@@ -202,7 +202,7 @@ class Service:
                 stamps = seen
             if signals.reloads != reloads or stamps != seen:
                 reloads, seen = signals.reloads, stamps
-                config = self._reload(config, started)
+                config = self._reload(config, started, assembly)
 
     def _note_held(self, assembly: Assembly) -> None:
         held = assembly.executor.held
@@ -231,7 +231,7 @@ class Service:
         part: Any = self._parts[name]
         return int(part.pulse)
 
-    def _reload(self, config: Config, started: Config) -> Config:
+    def _reload(self, config: Config, started: Config, assembly: Assembly) -> Config:
         """Read the configuration again; a broken one leaves the settings in force and is said once.
 
         What counts only after a restart is told apart by the configuration that the daemon `started` with.
@@ -250,6 +250,7 @@ class Service:
             reload = getattr(part, "reload", None)
             if reload is not None:
                 reload(fresh)
+        assembly.executor.set_pools(fresh.pools)
         logger.info("the configuration was read again; {}", _needs_restart(started, fresh))
         self._notifier.ready("the configuration was read again")
         return fresh

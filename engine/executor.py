@@ -1,22 +1,28 @@
 """The owner of all live runs: takes facts until the next timer, carries out orders through store, then backend.
 
-One thread, one loop. Everybody else asks through `submit`, `cancel` and `stop`, which only put a request into a queue.
-What is decided in `run`, who may start in `granting`; written by `store`, done by a backend.
+One thread, one loop. Everybody else asks through `submit`, `cancel`, `decide` and so on, which only put something into
+a queue (`inquiries`). What is decided in `run`, who may start in `granting`, which run may begin in `beginnings`;
+called workflows are in `calls`. Written by `store`, done by a backend.
 """
 
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
 
-from engine.assignments import Ambience, assignment, scope
+from engine import decisions
+from engine.arrivals import Arrivals
+from engine.assignments import Ambience, assignment, origin_of
 from engine.backend import Assignment, Backend
+from engine.beginnings import Beginnings
+from engine.calls import Calls, Door, Workflows
 from engine.clock import Clock
-from engine.errors import ExecutorStoppedError, RunEndedError, RunsLostError
+from engine.decisions import Decision
+from engine.errors import ExpressionError, InputError, RunEndedError, RunNotBegunError, RunsLostError, StoreCorruptError
 from engine.facts import (
+    AlarmReached,
     Begin,
+    Call,
     CancelAsked,
     DeadlineReached,
     Due,
@@ -25,46 +31,33 @@ from engine.facts import (
     Kill,
     Lost,
     Order,
+    PauseAsked,
+    ResumeAsked,
     RetryAt,
+    Spread,
     Start,
     Submitted,
     WaitUntil,
 )
 from engine.granting import Granting
-from engine.ids import new_id
+from engine.inquiries import Inquiries
 from engine.limits import Limits
 from engine.live import Live
-from engine.outputs import SpilledOutputs
+from engine.memory import Memory
+from engine.model import ENGINE_TYPES
 from engine.plan import Plan
 from engine.points import sync_point
-from engine.run import Run
-from engine.states import Reason, State
+from engine.quotas import Quota, Quotas
+from engine.states import Reason
 from engine.submission import Receipt, Submission
 from engine.task import Catalogue
 from engine.timers import Timed, Timers
 from engine.values import Values
+from engine.waits import PersonWait, Waits
 
-# Timers count monotonic time; a submission for later means wall time, so it is looked at again at least this often.
-_WALL_CHECK_SECONDS = 30.0
 _IDLE_SECONDS = 5.0
 
 Listener = Callable[[str, Sequence[Order], float], None]
-
-
-class Memory(Protocol):
-    """What the executor asks of the store."""
-
-    def create(self, submissions: Sequence[tuple[str, Submission, float]]) -> list[Receipt]:
-        """Record new runs, durably; earlier ones answer for keys seen before."""
-        ...
-
-    def write(self, batch: Sequence[tuple[str, Sequence[Order]]], now: float) -> frozenset[str]:
-        """Record what the orders say, durably; return the runs that lost a race."""
-        ...
-
-    def rest(self) -> None:
-        """Use the quiet for housekeeping."""
-        ...
 
 
 class Executor:
@@ -83,29 +76,35 @@ class Executor:
         limits: Limits,
         values: Values,
         ambience: Ambience,
+        workflows: Workflows | None = None,
+        pools: Mapping[str, Quota] | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
         listeners: Sequence[Listener] = (),
         on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """Compose it; nothing runs before `start`."""
+        """Compose it; nothing runs before `start`.
+
+        `workflows` finds those that tasks call by name; `pools` are those that tasks may take slots of.
+        """
         self._memory, self._backend, self._clock, self._limits = memory, backend, clock, limits
-        self._values, self._ambience, self._entropy = values, ambience, entropy
         self._listeners, self._on_death = tuple(listeners), on_death
         self._secrets = tuple(ambience.secrets.values())
         self._live: dict[str, Live] = {}
         self._timers = Timers()
-        self._granting = Granting(self._live, backend, self._keep)
-        self._later: set[str] = set()
+        self._quotas = Quotas(pools)
+        self._granting = Granting(self._live, backend, memory, self._quotas, self._keep)
+        self._beginnings = Beginnings(self._live, self._timers, clock, self._tell)
+        self._inquiries = Inquiries(backend.wake)
+        self._arrivals = Arrivals(memory, values=values, limits=limits, ambience=ambience, entropy=entropy)
+        door = Door(backend.catalogue, self._arrivals.add, memory.ended, clock.wall, self._inquiries.tell)
+        self._calls = Calls(self._live, door, self._tell, workflows=workflows, limits=limits)
         self._batch: dict[str, list[Order]] = {}
         self._starts: list[tuple[str, Start]] = []
-        self._requests: deque[Callable[[float], None]] = deque()
-        self._arrivals: list[tuple[Submission, Plan, Future[Receipt]]] = []
-        self._unanswered: dict[int, Future[Any]] = {}
-        self._refusing = threading.Lock()
+        # Answers that are given when what was asked is recorded.
+        self._promised: list[Future[None]] = []
         self._thread: threading.Thread | None = None
         self._stop_asked = threading.Event()
         self._hurry = threading.Event()
-        self._is_over = False
         self._stop_at: float | None = None
         self._grace_seconds = 0.0
         self._is_tired = True
@@ -128,54 +127,95 @@ class Executor:
             self._hurry.set()
         self._grace_seconds = grace_seconds
         self._stop_asked.set()
+        self._inquiries.close()
         self._backend.wake()
         if self._thread is None:
-            self._is_over = True
-            self._refuse_all()
+            self._inquiries.end(None)
         elif self._thread is not threading.current_thread():
             self._thread.join()
 
     def submit(self, submission: Submission, plan: Plan) -> "Future[Receipt]":
         """Ask for a run; the receipt comes when the run is recorded durably."""
-        return self._ask(lambda _now, answer: self._arrivals.append((submission, plan, answer)))
+        return self._inquiries.ask(lambda _now, answer: self._arrivals.add(submission, plan, answer))
 
     def cancel(self, run: str, *, reason: Reason = Reason.USER, message: str = "") -> "Future[None]":
         """Ask for a live run to end now; the answer comes when that is recorded (not when it has ended).
 
         Raises RunEndedError through the future if the run is not live.
         """
+        return self._ask_run(run, lambda _live: CancelAsked(reason, message))
 
-        def carry_out(now: float, answer: "Future[None]") -> None:
-            if run not in self._live:
-                answer.set_exception(RunEndedError(run, "ended"))
-                return
-            self._tell(run, CancelAsked(reason, message), now)
+    def pause_run(self, run: str, *, message: str = "", actor: str = "") -> "Future[None]":
+        """Ask a live run to start nothing more for now; what runs goes on.
+
+        Answers and raises as `cancel`; RunNotBegunError for a run that only waits yet.
+        """
+
+        def make(live: Live) -> Fact:
+            if not live.has_begun:
+                raise RunNotBegunError(run)
+            return PauseAsked(message, actor)
+
+        return self._ask_run(run, make)
+
+    def resume_run(self, run: str, *, message: str = "", actor: str = "") -> "Future[None]":
+        """Ask a paused run to go on. Answers and raises as `cancel`."""
+        return self._ask_run(run, lambda _live: ResumeAsked(message, actor))
+
+    def decide(self, run: str, task: str, decision: Decision) -> "Future[None]":
+        """Approve or reject what waits for a person; answers as `cancel`.
+
+        Raises RunEndedError, TaskUnknownError, NotWaitingError or DecisionInvalidError through the future; nothing has
+        changed then.
+        """
+        return self._ask_run(run, lambda live: decisions.decided(live.run, task, decision))
+
+    def waits(self) -> "Future[Waits]":
+        """Ask what waits for a slot of a pool, for earlier runs, and for a person."""
+        return self._inquiries.ask(lambda _now, answer: answer.set_result(self._survey()))
+
+    def set_pools(self, pools: Mapping[str, Quota]) -> "Future[None]":
+        """Let other pools hold from now on; what is held of them stays held until its task has ended."""
+
+        def carry_out(_now: float, answer: "Future[None]") -> None:
+            self._quotas.resize(pools)
             answer.set_result(None)
 
-        return self._ask(carry_out)
+        return self._inquiries.ask(carry_out)
 
     def catalogue(self) -> "Future[Catalogue]":
         """Ask which task types can be run now; the same object until a plugin file changes."""
-        return self._ask(lambda _now, answer: answer.set_result(self._backend.catalogue()))
+        return self._inquiries.ask(lambda _now, answer: answer.set_result(self._backend.catalogue()))
 
-    def adopt(self, run: Run, plan: Plan, run_at: float | None = None) -> None:
+    def adopt(self, live: Live) -> None:
         """Take over a recorded run that nobody owns (recovery): what was RUNNING is Lost, timers are armed again.
 
-        Call before `start`, or from a listener.
+        Call before `start`, or from a listener; called workflows are looked for when all are taken over.
         """
-        now = self._clock.wall()
-        self._live[run.key] = Live(run, plan, run_at)
+        now, run = self._clock.wall(), live.run
+        self._live[run.key] = live
+        if live.parent is not None:
+            self._calls.know(run.key, live.parent)
         self._keep(run.key, run.resume())
         for task, attempt in list(run.running()):
             self._tell(run.key, Lost(task, attempt), now)
         sync_point("executor.adopted")
         for task, attempt, at in run.waiting():
             self._arm(run.key, Due(task, attempt), at, now)
-        if run.state is State.RUNNING:
-            if run.deadline is not None:
-                self._arm(run.key, DeadlineReached(), run.deadline, now)
-        else:
-            self._arm_begin(run.key, run_at, now)
+        self._beginnings.take_up(run.key, now)
+        if not live.has_begun:
+            return
+        if run.deadline is not None:
+            self._arm(run.key, DeadlineReached(), run.deadline, now)
+        for at, task in run.alarms():
+            self._arm(run.key, AlarmReached(task), at, now)
+        try:
+            calls = list(run.calls())
+        except (ExpressionError, StoreCorruptError) as error:
+            self._tell(run.key, CancelAsked(Reason.INPUT_LOST, f"a call cannot be made again: {error}"), now)
+            return
+        for call in calls:
+            self._call(run.key, call, now)
 
     def listen(self, listener: Listener) -> None:
         """Add a listener; it hears every durable turn from the next one on."""
@@ -197,23 +237,36 @@ class Executor:
     @property
     def live(self) -> int:
         """Count the live runs; those that wait for the time they were submitted for take nobody's place."""
-        return len(self._live) - len(self._later)
+        return len(self._live) - len(self._beginnings.later)
 
-    def _ask(self, carry_out: Callable[[float, "Future[Any]"], None]) -> "Future[Any]":
-        answer: Future[Any] = Future()
-        if self.failure is not None or self._stop_asked.is_set():
-            answer.set_exception(self.failure or ExecutorStoppedError())
-            return answer
-        # An asker may stop waiting, but not take the question back: the loop gives every answer it owes.
-        answer.set_running_or_notify_cancel()
-        self._unanswered[id(answer)] = answer
-        answer.add_done_callback(lambda done: self._unanswered.pop(id(done), None))
-        self._requests.append(lambda now: carry_out(now, answer))
-        self._backend.wake()
-        if self._is_over:
-            # It ended after the look above and before it could know of this one.
-            self._refuse_all()
-        return answer
+    def _ask_run(self, run: str, make: Callable[[Live], Fact]) -> "Future[None]":
+        """Have a live run told a fact that is made when its turn comes; an error in that is the answer."""
+
+        def carry_out(now: float, answer: "Future[None]") -> None:
+            live = self._live.get(run)
+            try:
+                if live is None:
+                    raise RunEndedError(run, "ended")
+                fact = make(live)
+            except InputError as error:
+                answer.set_exception(error)
+                return
+            self._tell(run, fact, now)
+            self._promised.append(answer)
+
+        return self._inquiries.ask(carry_out)
+
+    def _survey(self) -> Waits:
+        return Waits(
+            pools=tuple(self._quotas.standings(self._clock.ticks())),
+            tasks=tuple(self._granting.waits()),
+            runs=tuple(self._beginnings.waits()),
+            persons=tuple(
+                PersonWait(run=key, task=task, message=question.message, until=question.until)
+                for key, live in self._live.items()
+                for task, question in live.run.questions()
+            ),
+        )
 
     def _loop(self) -> None:
         try:
@@ -224,22 +277,18 @@ class Executor:
             # Memory may be ahead of disk now: stop rather than guess.
             self._die(error)
         finally:
-            self._is_over = True
-            self._refuse_all()
+            self._calls.stop()
+            self._inquiries.end(self.failure)
 
     def _die(self, error: BaseException) -> None:
         self.failure = error
         self._stop_asked.set()
+        self._inquiries.fail(error)
         try:
             self._backend.stop(0.0)
         finally:
             if self._on_death is not None:
                 self._on_death(error)
-
-    def _refuse_all(self) -> None:
-        with self._refusing:
-            for answer in list(self._unanswered.values()):
-                answer.set_exception(self.failure or ExecutorStoppedError())
 
     def _may_stop(self) -> bool:
         if not self._stop_asked.is_set():
@@ -265,69 +314,41 @@ class Executor:
         """Take in everything that has happened, decide, record, then do."""
         reports = self._backend.collect(self._patience())
         now, ticks = self._clock.wall(), self._clock.ticks()
-        while self._requests:
-            self._requests.popleft()(now)
+        self._inquiries.carry_out(now)
         self._admit(now)
         for run, report in reports:
+            self._granting.free(run, report.task)
             self._tell(run, report, now)
         for run, timed in self._timers.due(ticks):
             self._tell_timed(run, timed, now)
         for key in self._batch:
             self._granting.mark(key)
         if not self._stop_asked.is_set() and not self.held:
-            self._starts = self._granting.grant(now)
+            self._starts = self._granting.grant(now, ticks)
         self._record(now)
+        promised, self._promised = self._promised, []
+        for answer in promised:
+            answer.set_result(None)
         self.turns += 1
 
     def _patience(self) -> float:
         """Return how long the loop may wait for something to happen, in seconds."""
-        if self._requests or self._batch:
+        if self._inquiries or self._batch or self._arrivals:
             return 0.0
         ticks = self._clock.ticks()
         waits = [_IDLE_SECONDS]
-        timer = self._timers.next_in(ticks)
-        if timer is not None:
-            waits.append(timer)
+        waits += [wait for wait in (self._timers.next_in(ticks), self._granting.next_in(ticks)) if wait is not None]
         if self._stop_at is not None:
             waits.append(max(0.0, self._stop_at - ticks))
         return min(waits)
 
     def _admit(self, now: float) -> None:
-        """Record everything submitted since the last turn in one transaction, and set it going."""
-        arrivals, self._arrivals = self._arrivals, []
-        if not arrivals:
-            return
-        keyed = [(new_id(now, self._entropy(10)), submission, now) for submission, _, _ in arrivals]
-        sync_point("executor.asked")
-        receipts = self._memory.create(keyed)
-        sync_point("executor.created")
-        for (key, submission, _), (_, plan, answer), receipt in zip(keyed, arrivals, receipts, strict=True):
-            if receipt.is_new:
-                self._live[key] = Live(self._make_run(key, submission, plan, now), plan, submission.run_at)
-                self._arm_begin(key, submission.run_at, now)
+        """Record everything submitted since the last turn, and set it going."""
+        for live, answer, receipt in self._arrivals.admit(now):
+            if live is not None:
+                self._live[receipt.run] = live
+                self._beginnings.arm(receipt.run, now)
             answer.set_result(receipt)
-
-    def _make_run(self, key: str, submission: Submission, plan: Plan, now: float) -> Run:
-        outputs = SpilledOutputs(self._values, self._limits.inline_bytes)
-        outputs.update(submission.reused)
-        run = Run(
-            key,
-            plan,
-            scope=scope(self._ambience, key, plan, submission.params, submission.trigger, now),
-            outputs=outputs,
-            priority=submission.priority,
-            max_lost=self._limits.max_lost,
-        )
-        run.reuse(submission.reused)
-        return run
-
-    def _arm_begin(self, run: str, run_at: float | None, now: float) -> None:
-        if run_at is None or run_at <= now:
-            self._later.discard(run)
-            self._tell(run, Submitted(), now)
-        else:
-            self._later.add(run)
-            self._timers.add(self._clock.ticks() + min(run_at - now, _WALL_CHECK_SECONDS), run, Submitted())
 
     def _arm(self, run: str, fact: Timed, at: float, now: float) -> None:
         self._timers.add(self._clock.ticks() + max(0.0, at - now), run, fact)
@@ -337,7 +358,7 @@ class Executor:
         if live is None:
             return
         if isinstance(fact, Submitted):
-            self._arm_begin(run, live.run_at, now)
+            self._beginnings.arm(run, now)
         else:
             self._tell(run, fact, now)
 
@@ -383,26 +404,48 @@ class Executor:
                 listener(key, orders, now)
 
     def _assignment(self, key: str, order: Start) -> Assignment:
-        task = self._live[key].plan.at(order.task).task
-        return assignment(key, task, order, timeout=self._limits.task_timeout, secrets=self._secrets)
+        live = self._live[key]
+        task, timeout = live.plan.at(order.task).task, self._limits.task_timeout
+        return assignment(key, task, order, timeout=timeout, secrets=self._secrets, origin=origin_of(live.trigger))
 
     def _carry_out(self, key: str, order: Order, now: float) -> None:
         match order:
             case RetryAt(task, attempt, at) | WaitUntil(task, attempt, at) if at is not None:
                 self._arm(key, Due(task, attempt), at, now)
             case Kill(task, attempt, reason):
-                self._backend.kill(key, task, attempt, reason)
-            case Begin(deadline) if deadline is not None:
-                self._arm(key, DeadlineReached(), deadline, now)
+                if self._live[key].plan.at(task).task.type in ENGINE_TYPES:
+                    self._calls.cancel((key, task, attempt), reason, now)
+                else:
+                    self._backend.kill(key, task, attempt, reason)
+            case Begin(deadline, alarms):
+                if deadline is not None:
+                    self._arm(key, DeadlineReached(), deadline, now)
+                for at, task in alarms:
+                    self._arm(key, AlarmReached(task), at, now)
+            case Spread(task, instances, _, at) if at is not None:
+                for instance in instances:
+                    self._arm(key, Due(instance, 0), at, now)
+            case Call(task, attempt):
+                self._call(key, order, now)
             case Finish():
-                self._live.pop(key, None)
-                self._later.discard(key)
-                self._granting.forget(key)
-                self._timers.forget(key)
+                self._finish(key, order, now)
             case _:
                 pass
 
+    def _call(self, key: str, call: Call, now: float) -> None:
+        if call.at is not None:
+            self._arm(key, Due(call.task, call.attempt), call.at, now)
+        # A turn later: after a restart all runs are taken over by then.
+        self._inquiries.tell(lambda later: self._calls.make(key, call, later))
+
+    def _finish(self, key: str, finish: Finish, now: float) -> None:
+        self._live.pop(key, None)
+        self._granting.forget(key)
+        self._timers.forget(key)
+        self._beginnings.ended(key, now)
+        self._calls.end(key, finish, now)
+
     def _rest(self) -> None:
-        if self._is_tired and not self._requests:
+        if self._is_tired and not self._inquiries:
             self._is_tired = False
             self._memory.rest()

@@ -17,14 +17,17 @@ import msgspec
 from engine import loader
 from engine import params as engine_params
 from engine.attemptlog import AttemptLogs
+from engine.calls import Found, Repeated
 from engine.clock import SystemClock
-from engine.errors import DocumentInvalidError
+from engine.errors import DocumentInvalidError, InputError, WorkflowUnknownError
 from engine.executor import Executor
 from engine.facts import Finish, Order
 from engine.history import History
 from engine.inline import Inline
 from engine.limits import Limits
-from engine.plan import make_plan
+from engine.plan import Plan, make_plan
+from engine.problems import nearest
+from engine.quotas import Quota
 from engine.registry import Registry
 from engine.store import Store
 from engine.submission import Submission
@@ -45,6 +48,41 @@ class Surroundings(msgspec.Struct, frozen=True):
     secrets: Mapping[str, str] = {}
 
 
+class Neighbours:
+    """The documents in one folder, for tasks that call workflows; obeys `engine.calls.Workflows`."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        """Look in this folder."""
+        self._folder, self._limits = folder, limits
+
+    def find(self, reference: str, catalogue: Catalogue) -> Found:
+        """Return the workflow of this path, from this folder on, or of this name: that of its file without `.json`.
+
+        Raises WorkflowUnknownError, DocumentInvalidError or InputError.
+        """
+        is_path = "/" in reference or reference.endswith(".json")
+        path = self._folder / (reference if is_path else f"{reference}.json")
+        try:
+            document = path.read_bytes()
+        except FileNotFoundError:
+            raise WorkflowUnknownError(
+                reference, nearest(reference, [each.stem for each in self._folder.glob("*.json")])
+            ) from None
+        except OSError as error:
+            message = f"the workflow {reference} cannot be read: {error.strerror or error}"
+            raise InputError(message) from None
+        workflow, problems = loader.load(document, catalogue, self._limits)
+        if workflow is None:
+            raise DocumentInvalidError(problems, reference)
+        if workflow.name == "unnamed":
+            workflow = msgspec.structs.replace(workflow, name=path.stem)
+        return Found(workflow, document, make_plan(workflow, self._limits))
+
+    def repeated(self, run: str, plan: Plan) -> Repeated:  # noqa: ARG002 -- all of it runs again
+        """Take nothing over: a called workflow that is tried again runs as a whole."""
+        return Repeated({}, {})
+
+
 def run(  # noqa: PLR0913 -- one choice each, by name
     workflow: Document,
     params: Mapping[str, Any] | None = None,
@@ -56,13 +94,15 @@ def run(  # noqa: PLR0913 -- one choice each, by name
     keep: Path | str | None = None,
     threads: int = _DEFAULT_THREADS,
     limits: Limits | None = None,
+    pools: Mapping[str, Quota] | None = None,
 ) -> RunView:
     """Run a workflow to its end and return it as `dropmill show --json` would show it.
 
     `workflow` is a document as dict, JSON text or bytes, or the path of one. `plugins` are folders of plugin files,
     `settings` what the operator would write under [plugins.TYPE]; a `registry` of your own goes before `plugins`.
-    `keep` is a state folder for the history; without it nothing is kept. Raises DocumentInvalidError or
-    ParamsInvalidError with every problem; a run that fails is a result.
+    `keep` is a state folder for the history; without it nothing is kept. `pools` are what the operator would write
+    under [pools.NAME]. Workflows that tasks call by name are looked for beside the document. Raises
+    DocumentInvalidError or ParamsInvalidError with every problem; a run that fails is a result.
     """
     if registry is None:
         registry = Registry(folders=plugins)
@@ -74,13 +114,13 @@ def run(  # noqa: PLR0913 -- one choice each, by name
         store = Store(f"sqlite:///{folder / 'state.db'}", values=values, clock=SystemClock())
         logs = AttemptLogs(folder / "log", limits)
         backend = Inline(registry, workers=threads, logs=logs, settings=settings, limits=limits)
-        key = _carry_out(submission, store, backend, values, surroundings or Surroundings(), limits)
+        choices: dict[str, Any] = {"limits": limits, "values": values, "pools": pools or {}}
+        choices |= {"ambience": surroundings or Surroundings(), "workflows": Neighbours(_folder_of(workflow), limits)}
+        key = _carry_out(submission, store, backend, choices)
         return History(f"sqlite:///{folder / 'state.db'}", values=values).run(key)
 
 
-def _carry_out(
-    submission: Submission, store: Store, backend: Inline, values: Values, around: Surroundings, limits: Limits
-) -> str:
+def _carry_out(submission: Submission, store: Store, backend: Inline, choices: Mapping[str, Any]) -> str:
     """Put an engine together, wait for the end of one run and take the engine apart again."""
     ended: Future[None] = Future()
 
@@ -97,15 +137,13 @@ def _carry_out(
             store,
             backend,
             clock=SystemClock(),
-            limits=limits,
-            values=values,
-            ambience=around,
             listeners=[listen],
             on_death=ended.set_exception,
+            **choices,
         )
         executor.start()
         parts.callback(executor.stop, 0.0)
-        receipt = executor.submit(submission, make_plan(submission.workflow, limits)).result()
+        receipt = executor.submit(submission, make_plan(submission.workflow, choices["limits"])).result()
         ended.result()
         return receipt.run
 
@@ -136,6 +174,11 @@ def _read(workflow: Document) -> tuple[bytes, str | None]:
             return Path(workflow).read_bytes(), workflow
         return workflow.encode(), None
     return json.dumps(workflow, ensure_ascii=False).encode(), None
+
+
+def _folder_of(workflow: Document) -> Path:
+    path = _read(workflow)[1]
+    return Path.cwd() if path is None else Path(path).parent
 
 
 @contextlib.contextmanager

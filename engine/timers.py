@@ -6,9 +6,9 @@
 import heapq
 from itertools import count
 
-from engine.facts import DeadlineReached, Due, Submitted
+from engine.facts import AlarmReached, DeadlineReached, Due, Submitted
 
-Timed = Due | DeadlineReached | Submitted
+Timed = Due | DeadlineReached | AlarmReached | Submitted
 
 # So many of ended runs are not worth clearing away.
 _FEW = 64

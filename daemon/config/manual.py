@@ -30,7 +30,9 @@ _SCHEDULES_HEAD = (
 writes one there, and never changes a file that a person wrote."
 )
 # What an entry of a table by name is called in the sample.
-_ENTRY_NAMES = {"inboxes": "partner"}
+_ENTRY_NAMES = {"inboxes": "partner", "pools": "db"}
+# How the key of an entry is shown in the reference.
+_ENTRY_PLACES = {"inboxes": ".NAME", "pools": ".NAME", "plugins": ".TYPE"}
 EXAMPLES = (
     Schedule(name="heartbeat", workflow="heartbeat", hourly=":00"),
     Schedule(name="nightly-report", workflow="nightly-report", daily="02:30", params={"day": "yesterday"}),
@@ -81,7 +83,7 @@ def reference() -> str:
     parts = []
     for section in section_fields():
         kind = _entry_type(section)
-        title = {"inboxes": "[inboxes.NAME]", "plugins": "[plugins.TYPE]"}.get(section.name, f"[{section.name}]")
+        title = f"[{section.name}{_ENTRY_PLACES.get(section.name, '')}]"
         title = f"[{title}]" if isinstance(bare(section.type)[0], inspect.VarTupleType) else title
         parts.append(f"### `{title}`\n\n{note(section.type, 'description')}\n")
         if isinstance(kind, inspect.StructType):

@@ -15,6 +15,7 @@ from msgspec import Meta
 from daemon.config.kinds import Bytes, Count, FileName, Filled, Interval, Mode, Name, Seconds, TimeOfDay, Variable
 from daemon.config.schedule import Schedule
 from engine.limits import Limits
+from engine.quotas import Quota
 
 MOST_WORKERS = 8
 _LARGEST_PORT = 65535
@@ -311,6 +312,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: Annotated[Limits, Meta(description="What a document, an expression, an output and a log are held to.")] = (
         Limits()
     )
+    pools: Annotated[dict[Name, Quota], _about(Quota)] = {}
     inbox: Annotated[Inbox, _about(Inbox)] = Inbox()
     inboxes: Annotated[dict[Name, FurtherInbox], _about(FurtherInbox)] = {}
     routes: Annotated[tuple[Route, ...], _about(Route)] = ()

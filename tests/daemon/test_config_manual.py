@@ -11,6 +11,7 @@ from daemon.config import load, reference, sample, schema, show
 from daemon.config.leaves import bare
 from daemon.config.manual import EXAMPLES
 from daemon.config.reader import section_fields
+from engine.quotas import Quota
 from tests.daemon.configs import loaded, write
 from tests.daemon.test_config_problems import BAD
 from tests.rules.source import ROOT
@@ -79,11 +80,15 @@ def test_the_sample_loads_to_the_defaults_and_two_schedules(tmp_path):
     assert structs.replace(config, schedules=(), loaded=plain.loaded) == plain
 
 
+# Of entries that are only an example.
+ENTRY_ONLY = ("#priority", "#enabled = true", "#match", "#size", "#per = ")
+
+
 def test_every_default_in_the_sample_is_the_default(tmp_path):
     uncommented = "\n".join(
         line[1:] if re.match(r"#\w+ = ", line) and not line.endswith("# for example") else line
         for line in sample().partition("# Everything that a schedule may have:")[0].splitlines()
-        if not line.startswith(("#priority", "#enabled = true", "#match"))  # of entries that are only an example
+        if not line.startswith(ENTRY_ONLY)
     )
     config, plain = loaded(tmp_path, uncommented), loaded(tmp_path, "")
     assert 'workers = "auto"' in uncommented.splitlines()
@@ -96,6 +101,7 @@ def test_every_example_in_the_sample_is_accepted(tmp_path):
     config = loaded(tmp_path, text)
     assert config.inboxes["partner"].task_types == ("print", "api_call")
     assert config.plugins["shell"] == {"allow_command": True}
+    assert config.pools["db"] == Quota(rate=10)
 
 
 FORMS = ("cron", "every", "at", "hourly", "daily", "weekly", "monthly")
@@ -166,7 +172,8 @@ def test_show_lists_every_setting_with_value_and_origin(tmp_path):
     assert rows["executor.recycle_memory"].value == '"512MiB"'
     assert rows["paths.inbox"].value == f'"{tmp_path}/inbox"'
     assert rows["secrets.folder"].value == ""
-    sections = {key for key in names() if key.partition(".")[0] not in {"inboxes", "routes", "plugins", "schedules"}}
+    entries = {"inboxes", "pools", "routes", "plugins", "schedules"}
+    sections = {key for key in names() if key.partition(".")[0] not in entries}
     assert {key for key in sections if "." in key and key != "inbox.retention"} <= rows.keys()
 
 

@@ -3,13 +3,13 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.slots import Slots
+from engine.slots import FREE, PLAIN, Slots
 
 
 def serve(slots, ready, rounds):
     """Start one task a turn; forget a run that has none left."""
     served = []
-    for run in slots.offers():
+    for run, _ in slots.offers():
         if not ready[run]:
             slots.forget(run)
             continue
@@ -41,7 +41,7 @@ def test_a_run_that_gets_something_urgent_moves_up():
     slots.mark("b", 0)
     slots.mark("b", 9)
     slots.mark("b", 1)
-    assert next(slots.offers()) == "b"
+    assert next(slots.offers()) == ("b", "")
 
 
 def test_forgetting_a_stranger_is_harmless():
@@ -64,8 +64,51 @@ def test_a_run_whose_next_task_is_less_urgent_lets_others_go_first():
     slots.mark("a", 5)
     slots.mark("b", 3)
     offers = slots.offers()
-    assert next(offers) == "a"
+    assert next(offers) == ("a", "")
     assert not slots.has_moved("a", 5)
-    assert next(offers) == "a"
+    assert next(offers) == ("a", "")
     assert slots.has_moved("a", 1)
-    assert next(offers) == "b"
+    assert next(offers) == ("b", "")
+
+
+def test_lines_of_equal_urgency_take_turns_and_a_closed_one_is_passed_over():
+    slots, closed = Slots(), set()
+    slots.mark("a", 0, PLAIN)
+    slots.mark("b", 0, "db")
+    slots.mark("c", 9, "mail")
+    closed.add("mail")
+    offers = slots.offers(lambda line: line not in closed)
+    assert [next(offers) for _ in range(4)] == [("a", ""), ("b", "db"), ("a", ""), ("b", "db")]
+    closed.clear()
+    assert next(offers) == ("c", "mail")
+
+
+def test_what_needs_no_room_comes_first_even_where_every_line_is_closed():
+    slots = Slots()
+    slots.mark("busy", 9, PLAIN)
+    slots.mark("person", 0, FREE)
+    offers = slots.offers(lambda _line: False)
+    assert next(offers) == ("person", FREE)
+    slots.forget("person", FREE)
+    assert list(offers) == []
+
+
+def test_a_run_stands_in_several_lines_and_leaves_them_one_by_one_or_all():
+    slots = Slots()
+    for line in (PLAIN, "db", "mail"):
+        slots.mark("a", 0, line)
+    slots.forget("a", "db")
+    assert [slots.is_empty(line) for line in (PLAIN, "db", "mail")] == [False, True, False]
+    slots.forget("a")
+    assert slots.is_empty("mail")
+    assert len(slots) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-2, 2)), max_size=12))
+def test_a_line_is_shown_by_priority_and_then_in_the_order_of_arrival(marks):
+    slots, known = Slots(), {}
+    for at, (run, priority) in enumerate(marks):
+        slots.mark(run, priority, "db")
+        if run not in known or known[run][0] > -priority:
+            known[run] = (-priority, at)
+    assert list(slots.waiting("db")) == sorted(known, key=known.__getitem__)

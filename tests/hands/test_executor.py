@@ -392,7 +392,7 @@ class LateRegister(dict):
 
 def test_a_request_that_comes_while_the_executor_ends_is_refused_and_not_forgotten(make):
     workshop = make().start()
-    workshop.executor._unanswered = LateRegister(workshop.executor)
+    workshop.executor._inquiries._unanswered = LateRegister(workshop.executor)
     answer: Future[None] = workshop.executor.catalogue()
     assert isinstance(answer.exception(5), ExecutorStoppedError)
 

@@ -31,7 +31,15 @@ from tests.whole import ledgers
 class Workshop:
     """One life of an engine on the memory in `folder`; `start` begins it, `stop` ends it."""
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None, workers: int = 2, busy_seconds: float = 10.0):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        workers: int = 2,
+        busy_seconds: float = 10.0,
+        **choices: Any,
+    ):
         """Build everything; nothing runs."""
         self.folder, self.clock = folder, clock or SystemClock()
         self.url = f"sqlite:///{folder / 'state.db'}"
@@ -59,6 +67,7 @@ class Workshop:
             ambience=Surroundings(),
             listeners=[self._listen],
             on_death=self.deaths.append,
+            **choices,
         )
         self.store.open()
 

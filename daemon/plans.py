@@ -1,0 +1,93 @@
+"""Documents judged and planned once: for the intake, and for tasks that call workflows by name or path.
+
+A document that was seen before under the same catalogue of task types has its plan already. Safe from any thread.
+"""
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+
+import msgspec
+
+from daemon.library import Library
+from daemon.rerun import Former, reusable
+from engine import loader
+from engine.calls import Found, Repeated
+from engine.errors import DocumentInvalidError, InputError, RunUnknownError
+from engine.history import History
+from engine.limits import Limits
+from engine.plan import Plan, make_plan
+from engine.task import Catalogue
+
+_PLANS_KEPT = 64
+
+
+class Plans:
+    """Find documents by name and keep the last plans; obeys `engine.calls.Workflows`."""
+
+    def __init__(self, library: Library, limits: Limits, history: History | None = None) -> None:
+        """Compose it; without a `history` nothing is taken over from earlier runs."""
+        self._library, self._limits, self._history = library, limits, history
+        self._plans: OrderedDict[tuple[str, str], tuple[Catalogue, Plan]] = OrderedDict()
+
+    def read(self, name: str) -> bytes:
+        """Return the document of a workflow given by name, or by path if there is a slash or an ending in it.
+
+        Raises WorkflowUnknownError or InputError.
+        """
+        path = Path(name) if "/" in name or name.endswith(".json") else self._library.find(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            message = f"the workflow {name} cannot be read: {error.strerror or error}"
+            raise InputError(message) from None
+
+    def plan(self, document: bytes, catalogue: Catalogue, *, name: str = "") -> Plan:
+        """Judge a document and make its plan, or take the one made before; `name` is for one that gives itself none.
+
+        Raises DocumentInvalidError with every problem.
+        """
+        key = (hashlib.sha256(document).hexdigest(), name)
+        known, plan = self._plans.get(key, (None, None))
+        if plan is None or known is not catalogue:
+            plan = judge(document, catalogue, self._limits, name=name)
+            self._plans[key] = catalogue, plan
+            while len(self._plans) > _PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+    def find(self, reference: str, catalogue: Catalogue) -> Found:
+        """Return the workflow of this name or path; raises as `read` and `plan` do."""
+        document = self.read(reference)
+        plan = self.plan(document, catalogue, name=Path(reference).stem)
+        return Found(plan.workflow, document, plan)
+
+    def repeated(self, run: str, plan: Plan) -> Repeated:
+        """Return what completed in a run of this plan that has ended; nothing where nobody knows it."""
+        if self._history is None:
+            return Repeated({}, {})
+        try:
+            view = self._history.run(run)
+            former = Former(
+                run=run,
+                states={task.id: task.state for task in view.tasks or ()},
+                outputs=self._history.outputs(run),
+                expansions=self._history.expansions(run),
+            )
+        except RunUnknownError:
+            return Repeated({}, {})
+        kept = reusable(former, plan, None)
+        return Repeated(kept.reused, kept.expansions)
+
+
+def judge(document: bytes, catalogue: Catalogue | None, limits: Limits, *, name: str = "") -> Plan:
+    """Load a document and plan it; `name` is for one that gives itself none, no catalogue for one judged before.
+
+    Raises DocumentInvalidError with every problem.
+    """
+    workflow, problems = loader.load(document, catalogue, limits)
+    if workflow is None:
+        raise DocumentInvalidError(problems, name or None)
+    if workflow.name == "unnamed" and name:
+        workflow = msgspec.structs.replace(workflow, name=name)
+    return make_plan(workflow, limits)
