@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     priority: int | None = None
     run_at: float | None = None
+    use_cache: bool = True
     line: int | None = None
 
 
@@ -196,10 +197,17 @@ def _run_at(value: Any) -> float | None:
         raise _RefusedError("bad_time", f"does not exist: {quoted(value)}", hint) from None
 
 
+def _use_cache(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _RefusedError("wrong_type", f"must be true or false, not {quoted(value)}")
+    return value
+
+
 _KEYS: dict[str, Callable[[Any], Any]] = {
     "workflow": _workflow,
     "params": _params,
     "idempotency_key": _idempotency_key,
     "priority": _priority,
     "run_at": _run_at,
+    "use_cache": _use_cache,
 }

@@ -35,6 +35,12 @@ def options() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 metavar="N",
                 help="Runs with a higher number start their tasks first.",
             ),
+            click.option(
+                "--no-cache",
+                "ignores_cache",
+                is_flag=True,
+                help="Leave the cache alone: nothing is taken from it, and nothing put into it.",
+            ),
             click.option("--params-file", metavar="FILE", help="A JSON object of parameters; - for standard input."),
             click.option(
                 "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times."
@@ -55,12 +61,23 @@ def of(call: Invocation, document: "Document", wishes: dict[str, Any], run_at: f
     from engine import params
 
     pairs, given = pairs_of(wishes.pop("pairs")), _read_params(call, document, wishes.pop("params_file"))
-    priority, key = wishes.pop("priority"), wishes.pop("idempotency_key")
+    priority, key, use_cache = (
+        wishes.pop("priority"),
+        wishes.pop("idempotency_key"),
+        not wishes.pop("ignores_cache"),
+    )
     trigger = {"type": "cli", "user": getpass.getuser(), "file": document.shown}
 
     def make(workflow: "Workflow") -> "Origin":
         complete = given | params.from_text(workflow, pairs)
-        return Origin(trigger=trigger, params=complete, priority=priority, idempotency_key=key, run_at=run_at)
+        return Origin(
+            trigger=trigger,
+            params=complete,
+            priority=priority,
+            idempotency_key=key,
+            run_at=run_at,
+            use_cache=use_cache,
+        )
 
     return make
 

@@ -137,6 +137,8 @@ def request(document: bytes, origin: Origin) -> bytes:
         more["idempotency_key"] = origin.idempotency_key
     if origin.run_at is not None:
         more["run_at"] = rfc3339(origin.run_at)
+    if not origin.use_cache:
+        more["use_cache"] = False
     return msgspec.json.encode({"workflow": msgspec.Raw(document.removeprefix(b"\xef\xbb\xbf").strip())} | more)
 
 

@@ -230,6 +230,7 @@ def _origin(held: Held, policy: Policy, request: Request | None = None, *, idemp
         idempotency_key=request.idempotency_key or idempotency_key,
         priority=policy.priority if request.priority is None else request.priority,
         run_at=request.run_at,
+        use_cache=request.use_cache,
         claim=held.claim if request.line is None else f"{held.claim}/{request.line}",
     )
 

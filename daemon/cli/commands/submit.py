@@ -147,16 +147,19 @@ def _request(name: str, origin: "Origin") -> bytes:
         more["idempotency_key"] = origin.idempotency_key
     if origin.run_at is not None:
         more["run_at"] = rfc3339(origin.run_at)
+    if not origin.use_cache:
+        more["use_cache"] = False
     return msgspec.json.encode({"workflow": name} | more) + b"\n"
 
 
 def _alone(call: Invocation, document: "Document", origin: "Origin") -> bytes:
-    if origin.params or origin.priority or origin.idempotency_key is not None or origin.run_at is not None:
+    has_time_or_key = origin.idempotency_key is not None or origin.run_at is not None
+    if origin.params or origin.priority or has_time_or_key or not origin.use_cache:
         from engine.errors import InputError
 
         folder = ", ".join(map(str, call.config.paths.workflows))
         raise InputError(
-            "no daemon answers, and a file in the inbox can bring parameters, priority, key or time only for a known "
-            f"workflow: put it into {folder}, or start the daemon with `dropmill serve`"
+            "no daemon answers, and a file in the inbox can bring parameters, priority, key, time or --no-cache only "
+            f"for a known workflow: put it into {folder}, or start the daemon with `dropmill serve`"
         )
     return document.data
