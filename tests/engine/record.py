@@ -70,6 +70,7 @@ class Record:
         self.begun_at: float | None = None
         self.ending: WindDown | None = None
         self.finish: Finish | None = None
+        self.warned: set[str] = set()
         for key in () if plan.workflow.routing else self.rows.keys() & reused:
             self.rows[key].move(State.COMPLETED, reason=Reason.REUSED)
             self.rows[key].output = reused[key]
@@ -92,7 +93,10 @@ class Record:
                 open_rows = [key for key, row in self.rows.items() if row.state not in ENDED]
                 assert not open_rows, f"the run ends before {open_rows}"
                 self.finish, self.state = order, state
-            case Warn() | Kill() | Recall():
+            case Warn(task):
+                assert task not in self.warned, "a second warning"
+                self.warned.add(task)
+            case Kill() | Recall():
                 pass
             case Spread(task, instances, memo, due_at):
                 self.spread(task, instances, memo, due_at)

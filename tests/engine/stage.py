@@ -95,6 +95,7 @@ class Role:
             state=record.state,
             deadline=record.deadline,
             begun_at=record.begun_at,
+            warned=record.warned,
             ending=ending,
             output=record.ending.output if record.ending else b"null",
             **self.made_of({key: row.output for key, row in record.rows.items() if row.output != b"null"}),
@@ -327,14 +328,18 @@ class Stage:
             self.take_up(role)
 
     def take_up(self, role: Role) -> None:
+        # Before anything is killed: a call that came to nothing yet is just not made.
+        role.calls = {order.task: order for order in role.run.calls()}
         self.carry_out(role, role.run.resume())
         for task, attempt in list(role.run.running()):
             self.tell(role, Lost(task, attempt))
         if role.record.finish is not None:
             return
-        role.calls = {order.task: order for order in role.run.calls()}
         for task, attempt, at in role.run.waiting():
             role.timers.append((at, Due(task, attempt)))
+        role.timers += [(at, AlarmReached(task)) for at, task in role.run.alarms()]
+        if role.record.deadline is not None:
+            role.timers.append((role.record.deadline, DeadlineReached()))
         if role.record.state is State.PENDING:
             self.tell(role, Submitted())
 

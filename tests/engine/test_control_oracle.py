@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.states import ENDED, Reason, State
@@ -11,8 +11,13 @@ from tests.engine.interpreter import Reading, Story, interpret
 from tests.engine.stage import Stage
 
 seeds = st.integers(0, 2**32)
-# Documents are large values to draw; how long one takes is not what is tested.
-drawn = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+# Documents are large values to draw; how long one takes is not what is tested. To explain a failure, every line would
+# be traced, in tests that pass too.
+drawn = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
 
 
 def expected(workflow) -> Story:
@@ -69,6 +74,34 @@ def test_a_cancelled_run_keeps_what_completed_and_runs_its_hooks(document, seed,
         assert story == with_hooks(workflow, story)
     else:
         assert story.end[:2] == (known.state, known.reason)
+
+
+bounds = st.fixed_dictionaries(
+    {},
+    optional={
+        "timeout": st.integers(1, 6),
+        "deadline": st.fixed_dictionaries({"within": st.integers(1, 6), "on_miss": st.sampled_from(["warn", "fail"])}),
+    },
+)
+
+
+@settings(drawn, max_examples=60)
+@given(
+    document=documents(), seed=seeds, of_run=bounds, of_tasks=bounds, is_hasty=st.booleans(), has_crashes=st.booleans()
+)
+def test_a_run_that_is_ended_early_leaves_nothing_open_and_runs_its_hooks(
+    document, seed, of_run, of_tasks, is_hasty, has_crashes
+):
+    tasks = [task | of_tasks for task in document["tasks"]]
+    workflow = judged(document | of_run | {"tasks": tasks, "fail_fast": is_hasty})
+    stage, chance = Stage(workflow, Play(), seed), random.Random(seed)
+    while stage.step():
+        if has_crashes and stage.crashes < 5 and chance.random() < 0.2:
+            stage.crash()
+    story = stage.play_out()
+    assert all(role.record.finish is not None for role in stage.roles.values())
+    assert story.end.state in (State.COMPLETED, State.FAILED)
+    assert story == with_hooks(workflow, story)
 
 
 def with_hooks(workflow, story: Story) -> Story:
