@@ -5,7 +5,7 @@ from importlib import import_module
 from tests.torture.part import Part
 
 # Module names: a batch imports only its own.
-MODULES: dict[str, str] = {"calendar": "tests.torture.calendar"}
+MODULES: dict[str, str] = {"calendar": "tests.torture.calendar", "kills": "tests.torture.kills"}
 
 
 def load(name: str) -> Part:

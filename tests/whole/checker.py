@@ -4,9 +4,10 @@
 """
 
 import json
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-from engine.states import ENDED
+from engine.states import ENDED, MOVES, State
 from tests.whole import ledgers
 from tests.whole.mill import LAST_FOLDERS, Mill, names_in
 
@@ -44,6 +45,11 @@ def check(mill: Mill, before: tuple[Witness, ...] = ()) -> None:
     ledgers.check_alone(entries)
     check_recorded_before_begun(mill, entries)
     check_attempts(mill, entries)
+    check_order(mill, entries)
+    check_moves(mill)
+    check_calls(mill)
+    check_instances(mill)
+    check_hooks(mill, entries)
     for earlier in before:
         check_nothing_done_twice(earlier, entries)
         check_ends_stay(mill, earlier)
@@ -85,8 +91,10 @@ def check_attempts(mill: Mill, entries: list[ledgers.Entry]) -> None:
         tried = by_task.get((run, task), [])
         assert [number for number, _ in tried] == list(range(1, attempt + 1)), (run, task, tried, attempt)
         successes = [number for number, end in tried if end == "COMPLETED"]
-        assert successes == ([attempt] if state == "COMPLETED" else []), (run, task, state, tried)
-        if state == "COMPLETED":
+        # One that was spread, taken over or remembered completes without an attempt.
+        is_done = state == "COMPLETED" and attempt > 0
+        assert successes == ([attempt] if is_done else []), (run, task, state, tried)
+        if is_done:
             assert (run, task, attempt) in ended or not _keeps_ledger(mill, run, task), (run, task, attempt)
 
 
@@ -95,6 +103,103 @@ def _keeps_ledger(mill: Mill, run: str, task: str) -> bool:
         "SELECT t.type FROM tasks t JOIN runs r ON r.pk = t.run_pk WHERE r.id = ? AND t.key = ?", run, task
     )
     return bool(kind == "ledger")
+
+
+def check_order(mill: Mill, entries: list[ledgers.Entry]) -> None:
+    """Check that a task of a plain chain began after the one it depends on had ended for the last time."""
+    firsts: dict[tuple[str, str], int] = {}
+    for number, entry in enumerate(entries):
+        if entry.phase == "begin":
+            firsts.setdefault((entry.run, entry.task), number)
+    last = {(entry.run, entry.task): number for number, entry in enumerate(entries)}
+    links = mill.rows(
+        "SELECT r.id, json_extract(t.value, '$.id'), d.value FROM runs r JOIN workflows w ON w.pk = r.workflow_pk, "
+        "json_each(CAST(w.document AS TEXT), '$.tasks') t, json_each(t.value, '$.depends_on') d "
+        "WHERE typeof(d.value) = 'text'"
+    )
+    for run, task, before in links:
+        if (run, task) in firsts and (run, before) in last:
+            assert firsts[run, task] > last[run, before], f"{task} of run {run} began before {before} had ended"
+
+
+def check_moves(mill: Mill) -> None:
+    """Check that the recorded history is one that the table of moves allows, and that rows say where it ended."""
+    path: dict[tuple[str, str | None], list[State]] = {}
+    events = "SELECT r.id, e.task, e.state FROM events e JOIN runs r ON r.pk = e.run_pk WHERE e.state IS NOT NULL"
+    for run, task, state in mill.rows(f"{events} ORDER BY e.pk"):
+        path.setdefault((run, task), []).append(State(state))
+    for (run, task), states in path.items():
+        for old, new in pairwise(states):
+            # An attempt that follows at once says so only by its begin; what waits may come to wait for something else.
+            is_again = (old, new) in {(State.WAITING, State.WAITING), (State.FAILED, State.RUNNING)}
+            assert new in MOVES[old] or is_again, f"{task or 'the run'} of run {run} went from {old} to {new}: {states}"
+    rows = (
+        "SELECT r.id, t.key, t.state FROM tasks t JOIN runs r ON r.pk = t.run_pk "
+        "UNION ALL SELECT id, NULL, state FROM runs"
+    )
+    for run, task, state in mill.rows(rows):
+        known = path.get((run, task))
+        assert known is None or known[-1] == state, f"{task or 'the run'} of run {run} is {state} after {known}"
+
+
+def check_calls(mill: Mill) -> None:
+    """Check that an attempt of a task that calls a workflow has one run, and that no called run lacks its caller."""
+    calls = (
+        "SELECT parent, parent_task, parent_attempt, count(*) FROM runs WHERE parent IS NOT NULL "
+        "GROUP BY parent, parent_task, parent_attempt"
+    )
+    attempts = {row[:3] for row in mill.rows(_ATTEMPT_ROWS)}
+    found = mill.rows(calls)
+    assert [call for call in found if call[3] != 1] == [], "called twice"
+    assert [call for call in found if call[:3] not in attempts] == [], "called by no attempt"
+    completed = (
+        "SELECT r.id, t.key, t.attempt FROM tasks t JOIN runs r ON r.pk = t.run_pk "
+        "WHERE t.type = 'workflow' AND t.state = 'COMPLETED' AND t.attempt > 0"
+    )
+    known = {call[:3] for call in found}
+    assert [row for row in mill.rows(completed) if row not in known] == [], "completed without having called"
+
+
+def check_instances(mill: Mill) -> None:
+    """Check that instances of a task are numbered from 1 without a gap, and that there are as many as it counts."""
+    rows = mill.rows("SELECT r.id, t.key, t.instances FROM tasks t JOIN runs r ON r.pk = t.run_pk WHERE t.instance = 0")
+    numbers: dict[tuple[str, str], list[int]] = {}
+    found = "SELECT r.id, t.key, t.instance FROM tasks t JOIN runs r ON r.pk = t.run_pk WHERE t.instance > 0"
+    for run, key, number in mill.rows(found):
+        numbers.setdefault((run, key.partition("[")[0]), []).append(number)
+    for run, key, count in rows:
+        assert sorted(numbers.get((run, key), [])) == list(range(1, count + 1)), (run, key, count)
+
+
+def check_hooks(mill: Mill, entries: list[ledgers.Entry]) -> None:
+    """Check that the hooks of a run's outcome ran and those of the others did not."""
+    ends = dict(mill.rows("SELECT id, state FROM runs WHERE started_at IS NOT NULL"))
+    own = {"on_success": "COMPLETED", "on_failure": "FAILED", "on_cancel": "CANCELLED"}
+    for entry in entries:
+        wanted = own.get(entry.task)
+        assert wanted is None or ends[entry.run] == wanted, f"{entry} of a run that is {ends[entry.run]}"
+
+
+def check_counts(mill: Mill, expected: dict[str, int]) -> None:
+    """Check that there are exactly so many runs for each trigger named."""
+    found = dict(mill.rows("SELECT trigger_type, count(*) FROM runs GROUP BY trigger_type"))
+    assert {trigger: found.get(trigger, 0) for trigger in expected} == expected
+
+
+def check_dues(mill: Mill, schedule: str, every: float) -> None:
+    """Check that no instant of a schedule that catches up with everything was left out, and that each has its run."""
+    rows = mill.rows("SELECT due_at, count, state, run FROM due_times WHERE schedule = ? ORDER BY due_at", schedule)
+    dues = [due for due, *_ in rows]
+    gaps = [(old, new) for old, new in pairwise(dues) if abs(new - old - every) > every / 2]
+    assert gaps == [], f"instants of {schedule} that nothing is known of"
+    assert [row for row in rows if row[2] != "RUN" or not row[3]] == []
+    doubled = mill.rows("SELECT due_at FROM runs WHERE schedule = ? GROUP BY due_at HAVING count(*) > 1", schedule)
+    assert doubled == []
+
+
+def has_memory(mill: Mill) -> bool:
+    """Tell whether a daemon has come so far as to make its tables; on a busy machine many are killed before."""
+    return (mill.state / "state.db").exists() and bool(mill.rows("SELECT 1 FROM sqlite_master WHERE name = 'runs'"))
 
 
 def check_nothing_done_twice(earlier: Witness, entries: list[ledgers.Entry]) -> None:
@@ -137,10 +242,23 @@ def check_results(mill: Mill, found: dict[str, str]) -> None:
             assert note["code"], name
             assert name not in runs, name
             continue
+        if name.endswith(".jsonl"):
+            check_results_of_lines(mill, name, folder, runs[name])
+            continue
         [[run, state]] = runs[name]
         assert (state == "COMPLETED") == (folder == "done"), (name, state, folder)
         result = json.loads((mill.inbox / folder / f"{name}.result.json").read_bytes())
         assert (result["id"], result["state"]) == (run, state), name
+
+
+def check_results_of_lines(mill: Mill, name: str, folder: str, runs: list[tuple[str, str]]) -> None:
+    """Check that a file of requests has one run a line, and a result that tells of each in their order."""
+    lines = len(mill.dropped[name].splitlines())
+    told = [json.loads(line) for line in (mill.inbox / folder / f"{name}.result.jsonl").read_bytes().splitlines()]
+    assert [one["trigger"]["line"] for one in told] == list(range(1, lines + 1)), name
+    assert {(one["id"], one["state"]) for one in told} == set(runs), name
+    assert len(runs) == lines, name
+    assert all(state == "COMPLETED" for _, state in runs) == (folder == "done"), name
 
 
 def _ended(mill: Mill) -> dict[str, tuple[Any, ...]]:

@@ -66,6 +66,7 @@ class Mill:
         self.dropped: dict[str, bytes] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._notices: socket.socket | None = None
+        self._address = ""
         self.config.parent.mkdir(parents=True)
         self.configure(settings)
 
@@ -83,23 +84,27 @@ class Mill:
         if self._notices is not None:
             self._notices.close()
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        address = f"\0mill-{uuid.uuid4().hex}"
-        self._notices.bind(address)
+        self._address = f"mill-{uuid.uuid4().hex}"
+        self._notices.bind(f"\0{self._address}")
+        self.process = self.spawn(**environ)
+        return self.process
+
+    def spawn(self, *before: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start a daemon beside the one that there may be, by a command that stands `before` its own (strace, say)."""
         with (self.folder / "said").open("ab") as said:
-            self.process = subprocess.Popen(
-                [*PROGRAM, "--config", str(self.config), "serve"],
+            return subprocess.Popen(
+                [*before, *PROGRAM, "--config", str(self.config), "serve"],
                 cwd=self.folder,
                 env={
                     "PATH": os.environ["PATH"],
                     "HOME": str(self.folder),
                     "PYTHONPATH": str(ROOT),
-                    "NOTIFY_SOCKET": "@" + address[1:],
+                    "NOTIFY_SOCKET": f"@{self._address}",
                 }
                 | environ,
                 stdout=said,
                 stderr=said,
             )
-        return self.process
 
     def start(self, **environ: str) -> "Mill":
         """Start a daemon and wait until it says that it is ready."""
