@@ -150,7 +150,7 @@ class FurtherInbox(msgspec.Struct, frozen=True, kw_only=True):
     workflows: Annotated[
         tuple[str, ...] | None,
         Meta(
-            description="Names of workflows that requests dropped here may ask for; without it, any.",
+            description="Names of workflows that what is dropped here may ask for or have run; without it, any.",
             examples=[["nightly-report"]],
         ),
     ] = None

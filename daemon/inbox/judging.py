@@ -21,7 +21,7 @@ from daemon.requests import Request
 from engine import positions
 from engine.errors import DocumentInvalidError, InputError, ParamsInvalidError, Problem, WorkflowUnknownError
 from engine.limits import Limits
-from engine.model import Task, Workflow
+from engine.model import WORKFLOW_TYPE, Task, Workflow
 from engine.problems import meant, quoted
 from engine.submission import Receipt
 from engine.task import Catalogue
@@ -138,7 +138,7 @@ class Judge:
         except ParamsInvalidError as error:
             hint = "Give the parameters defaults, or drop a request that names a known workflow."
             raise RejectedError(_complaint(error.code, error.problems, hint)) from None
-        problems = _forbidden_types(prepared, policy, data)
+        problems = _forbidden(prepared, policy, data)
         if problems:
             raise RejectedError(_complaint("not_allowed", problems))
         return Judged(prepared=(prepared,), content_key=key)
@@ -244,21 +244,29 @@ def _workflow_name(held: Held) -> str:
     return held.shown.rpartition(".")[0][:_LONGEST_WORKFLOW_NAME] or held.shown[:_LONGEST_WORKFLOW_NAME]
 
 
-def _forbidden_types(prepared: Prepared, policy: Policy, data: bytes) -> list[Problem]:
-    allowed = policy.task_types
-    if allowed is None:
-        return []
-    problems = [
-        Problem(
-            code="not_allowed",
-            message=f"tasks of the type {quoted(task.type)} are not taken here",
-            pointer=f"{at}/type",
-            hint=_listed(allowed, "task types") if allowed else "This inbox takes requests for known workflows only.",
-        )
-        for at, task in _tasks(prepared.plan.workflow, "")
-        if task.type not in allowed
-    ]
+def _forbidden(prepared: Prepared, policy: Policy, data: bytes) -> list[Problem]:
+    """Say what a document does that this inbox does not take: task types, and workflows that it would have run."""
+    problems = []
+    for at, task in _tasks(prepared.plan.workflow, ""):
+        if policy.task_types is not None and task.type not in policy.task_types:
+            problems.append(_forbidden_type(task, at, policy.task_types))
+        elif policy.workflows is not None and task.type == WORKFLOW_TYPE and task.inner is None:
+            # One that is named by an expression is known only when it is too late to say no.
+            named = task.fields.get("workflow")
+            if named not in policy.workflows:
+                message = f"the workflow {quoted(named)} may not be run from here"
+                hint = _listed(policy.workflows, "workflows")
+                problems.append(Problem(code="not_allowed", message=message, pointer=f"{at}/workflow", hint=hint))
     return _placed(problems, data)
+
+
+def _forbidden_type(task: Task, at: str, allowed: Sequence[str]) -> Problem:
+    return Problem(
+        code="not_allowed",
+        message=f"tasks of the type {quoted(task.type)} are not taken here",
+        pointer=f"{at}/type",
+        hint=_listed(allowed, "task types") if allowed else "This inbox takes requests for known workflows only.",
+    )
 
 
 def _tasks(workflow: Workflow, at: str) -> Iterator[tuple[str, Task]]:

@@ -518,3 +518,14 @@ def test_no_task_of_a_type_that_is_not_taken_hides_in_a_hook_or_in_another_task(
         ("not_allowed", "/tasks/0/workflow/on_cancel/0/type"),
         ("not_allowed", "/finally/0/type"),
     ]
+
+
+def test_a_document_has_no_workflow_run_that_requests_may_not_ask_for(make, tmp_path: Path):
+    partner = tmp_path / "partner"
+    house = make(f'[inboxes.partner]\npath = "{partner}"\nworkflows = ["report"]\n').begin()
+    calls = [{"id": f"w{n}", "type": "workflow", "workflow": name} for n, name in enumerate(["report", "payroll"])]
+    calls.append({"id": "w2", "type": "workflow", "workflow": "${{ params.which }}"})
+    house.drop("d.json", {"params": {"which": {"type": "string", "default": "report"}}, "tasks": calls}, partner)
+    house.heard("rejected")
+    problems = house.note("rejected/d.json.error.json", partner)["problems"]
+    assert [problem["pointer"] for problem in problems] == ["/tasks/1/workflow", "/tasks/2/workflow"]
