@@ -296,7 +296,7 @@ def test_only_a_live_run_that_has_begun_can_be_paused(make, tmp_path):
     assert isinstance(workshop.executor.resume_run("nobody").exception(20), RunEndedError)
 
 
-def test_a_deadline_ends_a_task_in_its_time_also_after_a_restart(make, tmp_path):
+def test_a_deadline_ends_a_task_in_its_time(make, tmp_path):
     clock = ShiftedClock()
     life = make(clock=clock, workers=1).start()
     deadline = Deadline(within=1000.0, on_miss="fail")

@@ -77,3 +77,17 @@ def test_the_face_is_light_and_its_names_are_functions_whatever_was_imported_fir
 def test_a_name_that_is_not_there_is_an_ordinary_attribute_error():
     with pytest.raises(AttributeError, match="ghost"):
         _ = engine.ghost
+
+
+def test_a_task_calls_a_workflow_that_lies_beside_the_document(tmp_path):
+    documents = {"double": DOUBLE} | {
+        name: {"tasks": [{"id": "call", "type": "workflow", "workflow": called, "params": {"n": 4}}]}
+        for name, called in (("parent", "double"), ("path", "./double.json"), ("wrong", "duoble"))
+    }
+    for name, document in documents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    for name in ("parent", "path"):
+        assert engine.run(tmp_path / f"{name}.json").outputs() == {"call": {"b": 8}}
+    result = engine.run(tmp_path / "wrong.json")
+    assert result.tasks[0].reason == "invalid"
+    assert "did you mean 'double'" in result.tasks[0].message
