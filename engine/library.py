@@ -6,9 +6,9 @@ The same loader, run, executor, store and runner as in the daemon; attempts run 
 import asyncio
 import contextlib
 import json
+import queue
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +122,12 @@ def run(  # noqa: PLR0913 -- one choice each, by name
 
 def _carry_out(submission: Submission, store: Store, backend: Inline, choices: Mapping[str, Any]) -> str:
     """Put an engine together, wait for the end of one run and take the engine apart again."""
-    ended: Future[None] = Future()
+    # Runs that have ended, those that tasks called among them, or what the engine died of.
+    ended: queue.SimpleQueue[str | BaseException] = queue.SimpleQueue()
 
-    def listen(_run: str, orders: Sequence[Order], _now: float) -> None:
+    def listen(run: str, orders: Sequence[Order], _now: float) -> None:
         if any(isinstance(order, Finish) for order in orders):
-            ended.set_result(None)
+            ended.put(run)
 
     with contextlib.ExitStack() as parts:
         store.open()
@@ -138,13 +139,15 @@ def _carry_out(submission: Submission, store: Store, backend: Inline, choices: M
             backend,
             clock=SystemClock(),
             listeners=[listen],
-            on_death=ended.set_exception,
+            on_death=ended.put,
             **choices,
         )
         executor.start()
         parts.callback(executor.stop, 0.0)
         receipt = executor.submit(submission, make_plan(submission.workflow, choices["limits"])).result()
-        ended.result()
+        while (end := ended.get()) != receipt.run:
+            if isinstance(end, BaseException):
+                raise end
         return receipt.run
 
 
