@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.authoring import Graph as Graph
     from engine.authoring import Workflow as Workflow
+    from engine.decisions import Decision as Decision
+    from engine.library import Engine as Engine
     from engine.library import Surroundings as Surroundings
     from engine.library import execute as execute
     from engine.library import run as run
@@ -18,12 +20,26 @@ if TYPE_CHECKING:
     from engine.task import later as later
     from engine.task import task as task
 
-__all__ = ["Graph", "Registry", "Surroundings", "Workflow", "execute", "fail", "later", "run", "task"]
+__all__ = [
+    "Decision",
+    "Engine",
+    "Graph",
+    "Registry",
+    "Surroundings",
+    "Workflow",
+    "execute",
+    "fail",
+    "later",
+    "run",
+    "task",
+]
 
 _HOMES = {
+    "Decision": "engine.decisions",
     "Graph": "engine.authoring",
     "Workflow": "engine.authoring",
     "Registry": "engine.registry",
+    "Engine": "engine.library",
     "Surroundings": "engine.library",
     "execute": "engine.library",
     "fail": "engine.task",
