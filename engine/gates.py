@@ -38,6 +38,11 @@ class _Gate:
         self.line: list[tuple[int, int, str]] = []
         self.doomed: set[str] = set()
 
+    def has_room(self, run: str, limit: int) -> bool:
+        """Tell whether a run may begin beside those that have, and before nobody who waits and is still wanted."""
+        room = limit - len(self.begun)
+        return room > 0 and sum(1 for other in self.waiting if other != run and other not in self.doomed) < room
+
 
 class Gates:
     """Keep every gate at which somebody has begun or waits."""
@@ -56,7 +61,7 @@ class Gates:
         """Decide about a run that is due to begin, and count it unless it is skipped; one that waits may ask again."""
         gate = self._of(run, group)
         limit = concurrency.limit
-        if run in gate.begun or len(gate.begun) + len(gate.waiting.keys() - {run}) < limit:
+        if run in gate.begun or gate.has_room(run, limit):
             gate.waiting.pop(run, None)
             gate.begun[run] = None
             return Answer(may_begin=True)
