@@ -17,7 +17,8 @@ class Dispatch(msgspec.Struct, frozen=True, tag_field="kind", tag="d", array_lik
     """Pool to worker: call the plugin of `type` for this attempt.
 
     `seq` names the attempt on this pipe; `fields` is JSON; `secrets` are the values to redact;
-    limits and the timeout are bytes and seconds, `origin` the type of the trigger that the document or its parameters came by.
+    limits and the timeout are bytes and seconds, `origin` the type of the trigger that the document or its parameters
+    came by.
     """
 
     seq: int

@@ -9,10 +9,14 @@ from collections.abc import Collection, Iterable, MutableMapping
 from typing import NamedTuple
 
 from engine.facts import Cancel, Complete, Fail, Kill, Order, Skip, Usage
-from engine.model import Task
+from engine.model import ENGINE_TYPES, Task
 from engine.plan import Plan
 from engine.run.node import Doom, Node
 from engine.states import ENDED, IDLE, Reason, State, move
+
+
+# Ahead of every priority there is.
+_FIRST = -(2**40)
 
 
 class Ready(NamedTuple):
@@ -48,10 +52,14 @@ class Nodes:
             self.open += 1
 
     def make_ready(self, node: Node) -> None:
-        """Let a node be granted when there is room; by priority, then as in the document, then by number."""
+        """Let a node be granted when there is room; by priority, then as in the document, then by number.
+
+        What needs no worker goes first: it must not stand behind something that waits for one.
+        """
         node.is_ready = True
         lane = self._lanes.setdefault(node.task.pool.name if node.task.pool else "", [])
-        heapq.heappush(lane, (-node.task.priority, node.planned.position, node.number, node.key))
+        rank = _FIRST if node.task.type in ENGINE_TYPES else -node.task.priority
+        heapq.heappush(lane, (rank, node.planned.position, node.number, node.key))
 
     def peek(self, closed: Collection[str]) -> Ready | None:
         """Return what would start next, passing over tasks of closed pools; None where nothing may start."""

@@ -704,3 +704,9 @@ def test_long_keys_of_instances_are_cut_and_still_differ():
     one, other = written("x" * 500 + "a"), written("x" * 500 + "b")
     assert one != other
     assert len(one) == len(other) <= 128
+
+
+def test_what_needs_no_worker_does_not_stand_behind_what_waits_for_one():
+    run = run_of(task("a", priority=9), Task(id="q", type="approval", fields={"message": "?"}))
+    run.handle(Submitted(), NOW)
+    assert run.peek().key == "q"
