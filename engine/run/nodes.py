@@ -14,7 +14,6 @@ from engine.plan import Plan
 from engine.run.node import Doom, Node
 from engine.states import ENDED, IDLE, Reason, State, move
 
-
 # Ahead of every priority there is.
 _FIRST = -(2**40)
 
