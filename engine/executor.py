@@ -317,7 +317,7 @@ class Executor:
         self._inquiries.carry_out(now)
         self._admit(now)
         for run, report in reports:
-            self._granting.free(run, report.task)
+            self._granting.free(run, report.task, report.attempt)
             self._tell(run, report, now)
         for run, timed in self._timers.due(ticks):
             self._tell_timed(run, timed, now)

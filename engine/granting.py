@@ -64,9 +64,12 @@ class Granting:
         """Drop a run that has ended."""
         self._slots.forget(key)
 
-    def free(self, key: str, task: str) -> None:
-        """Take back what an attempt held of a pool that has ended or waits; harmless for one that held nothing."""
-        self._quotas.give_back((key, task))
+    def free(self, key: str, task: str, attempt: int) -> None:
+        """Take back what an attempt held of a pool that has ended or waits; harmless for one that held nothing.
+
+        A late report speaks of an attempt whose successor may hold something by now, which stays held.
+        """
+        self._quotas.give_back((key, task, attempt))
 
     def next_in(self, ticks: float) -> float | None:
         """Return the seconds until a pool opens that somebody waits for, where that is known."""
@@ -139,8 +142,9 @@ class Granting:
             turn.roomless += 1
             self._recall(turn, key, task, orders)
         starts = [(key, order) for order in orders if type(order) is Start]
-        if starts and task.pool is not None:
-            self._quotas.take(task.pool.name, task.pool.weight, (key, ready.key), turn.ticks)
+        if task.pool is not None:
+            for _, start in starts:
+                self._quotas.take(task.pool.name, task.pool.weight, (key, start.task, start.attempt), turn.ticks)
         turn.started += starts
         self._keep(key, orders)
         return bool(starts)

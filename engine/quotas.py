@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-Holder = tuple[str, str]  # run and key of the task
+Holder = tuple[str, str, int]  # run, key of the task, attempt
 
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]

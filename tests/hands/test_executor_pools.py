@@ -1,7 +1,10 @@
 """What starts when there is little of something: slots of pools, their rates, and places of a workflow."""
 
+from collections import deque
+
 import pytest
 
+from engine.facts import Failed
 from engine.model import Cache, Concurrency, Pool, Workflow
 from engine.quotas import Quota
 from engine.states import Reason, State
@@ -202,3 +205,27 @@ def test_an_output_is_used_again_by_another_run_under_the_same_key(make):
     [fresh] = workshop.end_of(workshop.submit(task, use_cache=False)).tasks
     assert (other.attempts, fresh.attempts) == (1, 1)
     assert len(workshop.ledger()) == 3
+
+
+def test_a_report_of_another_attempt_gives_no_slot_back(make, tmp_path):
+    workshop = make(workers=4, pools={"db": Quota(size=1)})
+    collect, late = workshop.pool.collect, deque()
+
+    def collect_with_late_ones(timeout):
+        found = collect(timeout)
+        while late:
+            found.append(late.popleft())
+        return found
+
+    workshop.pool.collect = collect_with_late_ones
+    workshop.start()
+    gate = tmp_path / "gate"
+    run = workshop.submit(pooled(workshop, "holds", until=str(gate)))
+    workshop.wait_for_begins(1)
+    other = workshop.submit(pooled(workshop, "queues"))
+    workshop.turn()
+    late.append((run, Failed("holds", 0)))
+    workshop.turn()
+    assert [wait.run for wait in waits(workshop).tasks] == [other]
+    gate.touch()
+    assert {workshop.end_of(each).state for each in (run, other)} == {State.COMPLETED}
