@@ -24,8 +24,11 @@ class Documents:
         self._mill, self._random, self._kinds = mill, rng, kinds
 
     def draw(self) -> dict[str, Any]:
-        """Return a document, with one retry for each task."""
-        kind = self._random.choice(self._kinds)
+        """Return a document of any kind, with one retry for each task."""
+        return self.of(self._random.choice(self._kinds))
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """Return a document of this kind."""
         make: Callable[[], dict[str, Any]] = getattr(self, f"_{kind}")
         return _RETRY | {"name": kind} | make()
 

@@ -14,10 +14,9 @@ from tests.whole.mill import Mill, mills
 
 # A look at everything costs as much as several lives.
 _WITNESS_EVERY = 5
-_QUIET_SECONDS = 300.0
 
 
-def torment(mill: Mill, seed: object, kills: int, kinds: documents.Kinds = documents.PLAIN) -> dict[str, int]:
+def torment(mill: Mill, seed: object, kills: int, kinds: documents.Kinds = documents.CONTROL) -> dict[str, int]:
     """Let daemons on a mill that load.SETTINGS configured be killed this often, then judge; return counts.
 
     Raises AssertionError for whatever does not hold.
@@ -36,15 +35,7 @@ def torment(mill: Mill, seed: object, kills: int, kinds: documents.Kinds = docum
     finally:
         producer.is_over.set()
     producer.finish()
-    load.silence(mill)
-    mill.start()
-    producer.settle()
-    mill.wait_for_quiet(_QUIET_SECONDS)
-    checker.check(mill, tuple(witnesses))
-    checker.check_counts(mill, producer.expected())
-    checker.check_dues(mill, load.SCHEDULE, 1.0)
-    assert mill.stop() == 0, mill.words()
-    assert mill.processes() == []
+    load.conclude(mill, producer, witnesses)
     [[runs]] = mill.rows("SELECT count(*) FROM runs")
     counts = {"runs": runs, "files": len(mill.dropped), "entries in the ledger": len(mill.ledger())}
     return {**lives.counts, **counts}

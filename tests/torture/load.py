@@ -1,7 +1,7 @@
 """The work that a daemon is given while it is tormented, drawn at random, and what was acknowledged of it.
 
-Everything a user can ask for from outside: documents over the API, files renamed in or written slowly, files of requests,
-broken ones, cancels, decisions, re-runs, pauses. `settle` asks for everything again when the torment is over.
+Everything a user can ask for from outside: documents over the API, files renamed in or written slowly, files with many
+requests, broken ones, cancels, decisions, re-runs, pauses. `settle` asks for everything again when the torment is over.
 """
 
 import contextlib
@@ -10,11 +10,12 @@ import json
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 from tests.torture import documents
+from tests.whole import checker
 from tests.whole.mill import Mill
 
 SCHEDULE = "often"
@@ -27,6 +28,9 @@ grace = "300ms"
 [limits]
 max_lost = 100000
 
+[pools.narrow]
+size = 2
+
 [[schedules]]
 name = "{SCHEDULE}"
 workflow = "tick"
@@ -34,13 +38,9 @@ every = "1s"
 on_missed = "all"
 overlap = "allow"
 """
-# What documents with control flow name.
-POOLS = """
-[pools.narrow]
-size = 2
-"""
 BROKEN = b"{"
 _PAUSE_SECONDS = 0.05
+_QUIET_SECONDS = 300.0
 _WRITING_SECONDS = 0.1
 
 
@@ -57,16 +57,31 @@ def silence(mill: Mill) -> None:
     mill.config.write_text(mill.config.read_text().replace('every = "1s"', 'every = "1s"\nenabled = false'))
 
 
+def conclude(mill: Mill, producer: "Producer", witnesses: Sequence[checker.Witness]) -> None:
+    """Let one more life bring everything to its end, and judge from outside all that there has been."""
+    silence(mill)
+    mill.start()
+    producer.settle()
+    mill.wait_for_quiet(_QUIET_SECONDS)
+    checker.check(mill, tuple(witnesses))
+    checker.check_counts(mill, producer.expected())
+    checker.check_dues(mill, SCHEDULE, 1.0)
+    assert mill.stop() == 0, mill.words()
+    assert mill.processes() == []
+
+
 class Producer(threading.Thread):
     """Ask and drop at random until told to stop; the same seed draws the same."""
 
-    def __init__(self, mill: Mill, seed: object, kinds: documents.Kinds = documents.PLAIN) -> None:
+    def __init__(self, mill: Mill, seed: object, kinds: documents.Kinds = documents.CONTROL) -> None:
         super().__init__(name="producer", daemon=True)
         self.mill, self.random, self.numbers = mill, random.Random(f"producer {seed}"), count(1)
         self.documents = documents.Documents(mill, self.random, kinds)
         self.asked: dict[str, str | None] = {}
         self.bodies: dict[str, dict[str, Any]] = {}
         self.requests = 0
+        # Keys of runs that end by a cancel when the torment is over.
+        self.doomed: list[str] = []
         self.is_over = threading.Event()
         self.failure: BaseException | None = None
         self._acts: tuple[Callable[[], None], ...] = (
@@ -96,10 +111,15 @@ class Producer(threading.Thread):
         if self.failure is not None:
             raise self.failure
 
-    def submit(self) -> None:
+    def submit(self, kind: str | None = None) -> None:
+        self.ask_for(self.documents.draw() if kind is None else self.documents.of(kind))
+
+    def ask_for(self, document: dict[str, Any]) -> str:
+        """Submit a document under a key of its own, and return that."""
         key = f"key-{next(self.numbers)}"
-        self.bodies[key], self.asked[key] = self.documents.draw(), None
+        self.bodies[key], self.asked[key] = document, None
         self._submit(key)
+        return key
 
     def ask_again(self) -> None:
         """Ask a second time for what was asked for before."""
@@ -114,8 +134,9 @@ class Producer(threading.Thread):
             assert known in (None, answer["id"]), f"{key} was acknowledged as run {known} and is now {answer['id']}"
             self.asked[key] = answer["id"]
 
-    def drop(self) -> None:
-        self.mill.drop(f"file-{next(self.numbers)}.json", self.documents.draw())
+    def drop(self, kind: str | None = None) -> None:
+        document = self.documents.draw() if kind is None else self.documents.of(kind)
+        self.mill.drop(f"file-{next(self.numbers)}.json", document)
 
     def drop_broken(self) -> None:
         self.mill.drop(f"broken-{next(self.numbers)}.json", BROKEN)
@@ -166,6 +187,9 @@ class Producer(threading.Thread):
             self.asked[key] = again
         for run, *_ in self.mill.rows("SELECT id FROM runs WHERE state = 'WAITING' AND reason = 'paused'"):
             self._call(f"/api/v1/runs/{run}/resume", {})
+        for key in self.doomed:
+            self._call(f"/api/v1/runs/{self.asked[key]}/cancel", {})
+        self.decide()
 
     def expected(self) -> dict[str, int]:
         """Return how many runs there must be, by what triggered them, once all is settled."""

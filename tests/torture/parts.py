@@ -5,7 +5,15 @@ from importlib import import_module
 from tests.torture.part import Part
 
 # Module names: a batch imports only its own.
-MODULES: dict[str, str] = {"calendar": "tests.torture.calendar", "kills": "tests.torture.kills"}
+MODULES: dict[str, str] = {
+    "simulation": "tests.simulation.part",
+    "kills": "tests.torture.kills",
+    "points": "tests.torture.points",
+    "calls": "tests.torture.calls",
+    "seeded": "tests.torture.seeded",
+    "documents": "tests.torture.damaged",
+    "calendar": "tests.torture.calendar",
+}
 
 
 def load(name: str) -> Part:

@@ -79,18 +79,21 @@ class Mill:
                 ours = head + "".join(rest.partition("\n[")[1:])
         self.config.write_text(ours + settings)
 
-    def launch(self, **environ: str) -> subprocess.Popen[bytes]:
-        """Start a daemon and do not wait for it; what it prints goes to the file `said`."""
+    def launch(self, *before: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start a daemon and do not wait for it; what it prints goes to the file `said`.
+
+        `before` are words that stand before its command (strace, say).
+        """
         if self._notices is not None:
             self._notices.close()
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._address = f"mill-{uuid.uuid4().hex}"
         self._notices.bind(f"\0{self._address}")
-        self.process = self.spawn(**environ)
+        self.process = self.spawn(*before, **environ)
         return self.process
 
     def spawn(self, *before: str, **environ: str) -> subprocess.Popen[bytes]:
-        """Start a daemon beside the one that there may be, by a command that stands `before` its own (strace, say)."""
+        """Start a daemon beside the one that there may be; words as for `launch`."""
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
                 [*before, *PROGRAM, "--config", str(self.config), "serve"],
@@ -117,6 +120,10 @@ class Mill:
         assert self.process is not None
         assert self._notices is not None
         assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}: {self.words()}"
+        return self.has_said_ready()
+
+    def has_said_ready(self) -> bool:
+        """Tell whether a daemon, dead or alive, has said READY since this was last asked."""
         return any(b"READY=1" in notice for notice in self.notices())
 
     def notices(self) -> list[bytes]:

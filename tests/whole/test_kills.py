@@ -20,3 +20,13 @@ def test_kills_at_random_moments_lose_nothing_and_nothing_is_done_twice(mill):
     print(f"DROPMILL_SEED={seed}")
     counts = kills.torment(mill, seed, int(os.environ.get("DROPMILL_KILLS", FEW)))
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+def test_the_timeout_of_a_run_goes_on_over_a_kill(mill):
+    mill.start()
+    run = mill.submit(mill.chain(1, until=str(mill.folder / "gate")) | {"timeout": "2s"})
+    mill.wait_for_begin("t0")
+    mill.kill()
+    mill.start()
+    view = mill.wait_for_end(run)
+    assert (view["state"], view["reason"]) == ("FAILED", "deadline")
