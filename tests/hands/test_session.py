@@ -1,6 +1,7 @@
 """An engine in the program's own process, for many runs."""
 
 import asyncio
+import re
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import engine
 from engine.errors import ExecutorStoppedError, NotWaitingError, RunEndedError, RunUnknownError
 from engine.states import State
+from tests.rules.source import ROOT
 
 CALLING = {
     "tasks": [{"id": "c", "type": "workflow", "workflow": {"tasks": [{"id": "a", "type": "print", "message": "in"}]}}]
@@ -82,3 +84,14 @@ def test_it_is_awaited_and_takes_nothing_after_its_end():
     session.stop()
     with pytest.raises(ExecutorStoppedError):
         session.submit(CALLING)
+
+
+def test_the_python_of_the_readme_says_what_stands_beside_it(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    part = text.partition("## In a program")[2].partition("\n## ")[0]
+    scope: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", part, re.DOTALL):
+        exec(code, scope)  # noqa: S102 -- our own text
+    said = capsys.readouterr().out
+    assert "COMPLETED {'a': 21}\nsum: 10\n" in said
+    assert said.endswith("}\n\nCOMPLETED\n")
