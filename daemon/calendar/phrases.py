@@ -133,7 +133,8 @@ def parse_text(text: str, zone: Zone) -> Expression:
     if not form or _CRON_START.match(form):
         return parse_cron(text, zone)
     near = difflib.get_close_matches(form.lower(), FORMS, n=1)
-    hint = f"Did you mean {near[0]} {rest or _EXAMPLES[near[0]]}?" if near else _all_forms()
+    value = rest if rest.isprintable() else ""
+    hint = f"Did you mean {near[0]} {value or _EXAMPLES[near[0]]}?" if near else _all_forms()
     raise refusal(text, f"{shown(form)} is not a way to say when", hint)
 
 

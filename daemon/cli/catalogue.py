@@ -5,6 +5,7 @@ one that worker processes come to. The fork takes a millisecond, and the caller 
 """
 
 import os
+import weakref
 from typing import NoReturn
 
 import msgspec
@@ -27,17 +28,21 @@ class StockTaking:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self._pid = os.fork()
         if self._pid == 0:
+            os.close(reading)  # else the child would wait for ever for itself to read, where the caller gives up
             _answer(Registry(folders=config.paths.plugins), writing)
         os.close(writing)
-        self._answer = os.fdopen(reading, "rb")
+        self._reading = reading
+        # A command that gives up before it asks for the result closes the pipe, which ends the child.
+        self._give_up = weakref.finalize(self, os.close, reading)
 
     def result(self) -> Catalogue:
         """Return the task types, the engine's own too, and the files that cannot be used.
 
         Raises BackendError if the child died of it.
         """
-        with self._answer:
-            answer = self._answer.read()
+        self._give_up.detach()
+        with os.fdopen(self._reading, "rb") as pipe:
+            answer = pipe.read()
         _, status = os.waitpid(self._pid, 0)
         if status:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"

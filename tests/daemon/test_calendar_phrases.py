@@ -270,3 +270,11 @@ def test_any_text_is_read_or_refused_with_problems(text):
 def test_at_and_every_are_values():
     assert parse_at("2027-01-01T00:00Z", UTC) == At("at 2027-01-01T00:00:00+00:00", utc(2027))
     assert parse_every("15m", UTC) == parse_every(900, UTC) == Every("every 15m", 900_000_000)
+
+
+def test_control_characters_of_an_expression_are_not_shown_as_they_are():
+    with pytest.raises(ScheduleInvalidError) as caught:
+        parse_text("eveyr 5m\x1b[31m", zone("UTC"))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "'eveyr' is not a way to say when. Did you mean every 15m?"
+    ]

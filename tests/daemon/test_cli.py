@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 
@@ -371,3 +372,28 @@ def test_config_prints_the_schema_and_the_sample_that_it_is_checked_against(site
     assert site.call("config", "schema").json["properties"]["executor"]
     site.config.write_text(site.call("config", "sample").out)
     assert site.call("config", "check").status == 0
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "submit"])
+def test_a_name_too_long_for_any_file_is_bad_input(site, command):
+    answer = site.call(command, "a" * 300)
+    assert (answer.status, answer.out) == (2, "")
+    assert "no workflow is called" in answer.err
+
+
+def test_a_command_that_gives_up_early_leaves_no_process_behind(site):
+    plugins = site.folder / "plugins"
+    plugins.mkdir()
+    more_than_a_pipe_holds = "x" * 300_000
+    (plugins / "big.py").write_text(
+        f"TASK_TYPE = 'big'\nDESCRIPTION = '{more_than_a_pipe_holds}'\ndef run(task): ...\n"
+    )
+    site.config.write_text(site.config.read_text().replace("[paths]", '[paths]\nplugins = ["plugins"]'))
+    reading, writing = os.pipe()
+    command = [*PROGRAM, "--config", str(site.config), "validate", "absent.json"]
+    done = subprocess.run(command, cwd=ROOT, pass_fds=[writing], stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.returncode == 2
+    # Whoever still lives holds the other end.
+    assert select.select([reading], [], [], 20)[0]
+    os.close(reading)

@@ -1,4 +1,4 @@
-"""Damaged documents that were once told wrongly, each found by damaging sound ones (`tests/torture/documents.py`)."""
+"""Damaged documents that were once told wrongly, each found by damaging sound ones (`tests/torture/damaged.py`)."""
 
 import pytest
 
@@ -34,9 +34,8 @@ DAMAGED = {
         [("wrong_type", "/entry")],
     ),
     "a misspelt order that is none": (
-        '{"steps": [{"name": "a", "task_type": "any", "step_orders": "x"}, '
-        '{"name": "b", "task_type": "any", "step_order": 1}]}',
-        [("wrong_type", "/steps/0"), ("near_miss", "/steps/0/step_orders")],
+        '{"steps": [{"name": "a", "task_type": "any", "step_orders": "x"}, {"name": "b", "step_order": 1}]}',
+        [("wrong_type", "/steps/0"), ("near_miss", "/steps/0/step_orders"), ("missing_key", "/steps/1")],
     ),
 }
 

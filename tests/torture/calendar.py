@@ -1,4 +1,4 @@
-"""The calendar against the oracle of `tests/daemon/cron_walk.py`, around every change of every zone's clock from 1973 to 2045.
+"""The calendar against the oracle of `tests/daemon/cron_walk.py`, around every change of a clock from 1973 to 2045.
 
 A case is one cron line in one zone over 26 hours: what is due, how much, and what comes next. Fifty batches go once
 through all zones; further ones go on with other lines.
