@@ -392,13 +392,14 @@ class Executor:
         # In the order in which room was reserved for them, which is that of their priorities; a batch is sorted by run.
         starts, self._starts = self._starts, []
         assignments = [self._assignment(key, start) for key, start in starts]
+        if assignments:
+            # First: what starts in this turn may be killed in it, and nobody can kill what is not there yet.
+            self._backend.dispatch(assignments)
+            sync_point("executor.dispatched")
         for key, orders in batch.items():
             for order in orders:
                 if type(order) is not Start:
                     self._carry_out(key, order, now)
-        if assignments:
-            self._backend.dispatch(assignments)
-            sync_point("executor.dispatched")
         for listener in self._listeners:
             for key, orders in batch.items():
                 listener(key, orders, now)

@@ -423,3 +423,14 @@ def test_tasks_that_fail_as_they_are_to_start_hold_up_nobody(make):
     assert {task.reason for task in view.tasks[:40]} == {Reason.EXPRESSION}
     assert view.tasks[40].state is State.COMPLETED
     assert [entry.task for entry in workshop.ledger()] == ["sound"]
+
+
+def test_what_starts_in_the_turn_that_ends_its_run_is_killed(make):
+    workshop = make(workers=2).start()
+    missing = workshop.task("b", day="${{ params.day }}")
+    workflow = Workflow(tasks=(workshop.task("a", script=["hang"]), missing), fail_fast=True)
+    view = workshop.end_of(workshop.submit(workflow=workflow))
+    assert [(task.state, task.reason) for task in view.tasks] == [
+        (State.CANCELLED, Reason.FAIL_FAST),
+        (State.FAILED, Reason.EXPRESSION),
+    ]
