@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from engine import schemas
+from engine import schemas, strictjson
 from engine.errors import DecisionInvalidError, NotWaitingError, Problem, TaskUnknownError
 from engine.facts import Decided
+from engine.limits import Limits
 from engine.problems import nearest, pointer
 from engine.run import Question, Run
 
@@ -28,13 +29,13 @@ def decided(run: Run, task: str, decision: Decision) -> Decided:
 
     Raises TaskUnknownError, NotWaitingError, or as `judge`.
     """
-    asked = dict(run.questions())
-    if task in asked:
-        return judge(task, asked[task], decision)
+    question = run.question(task)
+    if question is not None:
+        return judge(task, question, decision)
     states = {key: state for key, state, *_ in run.states()}
     if task not in states:
         raise TaskUnknownError(run.key, task, nearest(task, states))
-    raise NotWaitingError(run.key, task, states[task], list(asked))
+    raise NotWaitingError(run.key, task, states[task], [key for key, _ in run.questions()])
 
 
 def judge(task: str, question: Question, decision: Decision) -> Decided:
@@ -43,6 +44,7 @@ def judge(task: str, question: Question, decision: Decision) -> Decided:
     Raises DecisionInvalidError with every problem where an approval does not fill it in as asked.
     """
     data = question.data if decision.data is None else decision.data
+    _check_json(task, decision)
     if decision.is_approved and question.form is not None:
         try:
             form = schemas.declared(question.form)
@@ -56,3 +58,15 @@ def judge(task: str, question: Question, decision: Decision) -> Decided:
         if problems:
             raise DecisionInvalidError(problems, task)
     return Decided(task, decision.is_approved, decision.actor, decision.note, msgspec.json.encode(data))
+
+
+def _check_json(task: str, decision: Decision) -> None:
+    """Refuse what could not be written down: half a character, or what only Python has."""
+    try:
+        said = msgspec.json.encode([decision.actor, decision.note, decision.data])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DecisionInvalidError([Problem(code="form_invalid", message=f"it is not JSON: {error}")], task) from None
+    _, problems = strictjson.parse(said, Limits())
+    if problems:
+        message = f"it is not JSON as it is taken here: {problems[0].message}"
+        raise DecisionInvalidError([Problem(code="form_invalid", message=message)], task)

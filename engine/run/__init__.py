@@ -254,6 +254,10 @@ class Run:
             if node.is_under_way and node.task.type == WORKFLOW_TYPE:
                 yield self._attempts.calls.call(node, self._attempts.fields(node))
 
+    def question(self, task: str) -> Question | None:
+        """Return what a task asks a person; None where it does not."""
+        return self._attempts.calls.question(task)
+
     def questions(self) -> Iterator[tuple[str, Question]]:
         """Yield (task, question) of every task that waits for a person."""
         return self._attempts.calls.asking()

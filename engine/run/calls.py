@@ -3,12 +3,13 @@
 Pure. Neither holds a worker; an attempt of a `workflow` runs as long as its run does, an `approval` waits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from engine import durations
+from engine.expressions.paths import kind
 from engine.facts import Call, ChildEnded, ChildStarted, Decided, Fail, Kill, Open, WaitUntil
 from engine.model import APPROVAL_TYPE, WORKFLOW_TYPE
 from engine.run.node import Doom, Node
@@ -18,6 +19,14 @@ from engine.states import Reason, State, move
 RetryOrFail = Callable[[Node, Fail, float], None]
 # Who decides where nobody did in time.
 _NOBODY = "timeout"
+# What fields have to be whose values the loader could not judge, since they held expressions.
+_KINDS: dict[str, dict[str, tuple[type, str]]] = {
+    WORKFLOW_TYPE: {"workflow": (str, "a text"), "params": (dict, "an object"), "wait": (bool, "true or false")},
+    APPROVAL_TYPE: {"message": (str, "a text"), "form": (dict, "an object"), "on_timeout": (str, "a text")},
+}
+_ON_TIMEOUT = ("reject", "approve")
+# As deep as the output of a plugin may be: a loop over its own output would go on until nobody can read it.
+_DEEPEST_DATA = 200
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +51,11 @@ class Calls:
 
     def begin(self, node: Node, fields: dict[str, Any], now: float) -> None:
         """Set a RUNNING node going whose fields are filled in."""
-        if node.task.type == WORKFLOW_TYPE:
+        unfit = _unfit(node.task.type, fields)
+        if unfit is not None:
+            self._nodes.orders.append(Open(node.key, node.attempt))
+            self._nodes.fail_with(node, Reason.INVALID, unfit)
+        elif node.task.type == WORKFLOW_TYPE:
             self._nodes.running += 1
             self._nodes.orders.append(self.call(node, fields))
         else:
@@ -52,6 +65,7 @@ class Calls:
         """Return the order that has the other workflow run."""
         name = None if node.task.inner is not None else str(fields.get("workflow", ""))
         timeout, begun = node.task.timeout, node.started_at
+        node.is_awaiting = fields.get("wait") is not False
         at = None if timeout is None or begun is None else begun + timeout
         return Call(node.key, node.attempt, name, fields.get("params") or {}, at, node.child)
 
@@ -61,7 +75,7 @@ class Calls:
         if node is None:
             return
         node.child = fact.run
-        if node.task.fields.get("wait", True) is False:
+        if not node.is_awaiting:
             self._nodes.running -= 1
             output = msgspec.json.encode({"run": fact.run})
             self._nodes.complete(node, output, attempt=node.attempt)
@@ -114,7 +128,7 @@ class Calls:
             message=str(fields.get("message", "")),
             form=fields.get("form"),
             until=None if within is None else now + within,
-            on_timeout=fields.get("on_timeout", "reject"),
+            on_timeout=fields.get("on_timeout") or "reject",
             data=fields.get("data"),
         )
         ends = [at for at in (question.until, None if timeout is None else now + timeout) if at is not None]
@@ -135,11 +149,42 @@ class Calls:
         output = {"approved": True, "actor": fact.actor, "note": fact.note, "data": msgspec.Raw(fact.data)}
         self._nodes.complete(node, msgspec.json.encode(output), attempt=node.attempt)
 
+    def question(self, key: str) -> Question | None:
+        """Return what a node asks a person; None where it does not."""
+        node = self._nodes.by_key.get(key)
+        return question_of(node) if node is not None and is_asking(node) else None
+
     def asking(self) -> Iterator[tuple[str, Question]]:
         """Yield what waits for a person, by key."""
         for key, node in self._nodes.by_key.items():
             if is_asking(node):
                 yield key, question_of(node)
+
+
+def _unfit(type: str, fields: dict[str, Any]) -> str | None:  # noqa: A002 -- the word of the document
+    """Say what in the fields of a task is not what it has to be, without showing it; None where all is."""
+    for name, (wanted, shown) in _KINDS[type].items():
+        value = fields.get(name)
+        if value is not None and not isinstance(value, wanted):
+            return f"{name} must be {shown}, not {kind(value)}"
+    if fields.get("on_timeout") not in (None, *_ON_TIMEOUT):
+        return f"on_timeout must be one of {', '.join(_ON_TIMEOUT)}"
+    if type == APPROVAL_TYPE and _is_too_deep(fields.get("data")):
+        return f"data must not be nested deeper than {_DEEPEST_DATA} levels"
+    return None
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST_DATA):
+        level = [item for outer in level if isinstance(outer, dict | list) for item in _items(outer)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def _items(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def is_asking(node: Node) -> bool:

@@ -37,7 +37,8 @@ class Node:
 
     An instance of a fanned-out or repeated task has a `parent`, a `number` among its siblings, and `names` of its own
     for its expressions; its `key` is `id[key]`, that of any other node is the id. `spread` is what a parent knows of
-    its instances. `doom` says how it will end once what is alive of it is gone.
+    its instances. `doom` says how it will end once what is alive of it is gone. `is_awaiting`: it lasts as long as
+    the run that it calls.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Node:
         "doom",
         "due_at",
         "failures",
+        "is_awaiting",
         "is_ready",
         "is_recalled",
         "join",
@@ -84,6 +86,7 @@ class Node:
         # An instance waits for nobody: its parent has.
         self.join = Join(self.task.trigger_rule, 0 if parent else len(self.task.depends_on))
         self.is_ready = self.is_recalled = False
+        self.is_awaiting = True
         self.memo = b"null"
         self.cache_key = self.child = ""
         self.started_at: float | None = None

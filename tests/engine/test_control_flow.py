@@ -710,3 +710,31 @@ def test_what_needs_no_worker_does_not_stand_behind_what_waits_for_one():
     run = run_of(task("a", priority=9), Task(id="q", type="approval", fields={"message": "?"}))
     run.handle(Submitted(), NOW)
     assert run.peek().key == "q"
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields", "said"),
+    [
+        ("workflow", {"workflow": "w", "params": "${{ params.x }}"}, "params must be an object, not a list"),
+        ("workflow", {"workflow": "${{ params.x }}"}, "workflow must be a text, not a list"),
+        ("approval", {"message": "?", "on_timeout": "${{ params.x }}"}, "on_timeout must be a text, not a list"),
+        ("approval", {"message": "?", "form": "${{ params.x }}"}, "form must be an object, not a list"),
+        ("approval", {"message": "?", "data": "${{ params.deep }}"}, "data must not be nested deeper"),
+    ],
+)
+def test_fields_of_the_engines_own_types_that_turn_out_unfit_fail_the_task(type_, fields, said):
+    deep = []
+    for _ in range(300):
+        deep = [deep]
+    talk = Talk(run_of(Task(id="a", type=type_, fields=fields), scope={"params": {"x": [5], "deep": deep}}))
+    [opened, fail, finish] = talk.begin()[1:]
+    assert (opened, fail.attempt, fail.reason) == (Open("a", 1), 1, Reason.INVALID)
+    assert said in fail.message
+    assert finish.state is State.FAILED
+
+
+def test_a_call_that_is_told_by_an_expression_not_to_wait_does_not_wait():
+    fields = {"workflow": "w", "wait": "${{ params.wait }}"}
+    talk = Talk(run_of(Task(id="a", type="workflow", fields=fields), scope={"params": {"wait": False}}))
+    talk.begin()
+    assert orders_of(talk.say(ChildStarted("a", 1, "c")), Complete) == [Complete("a", 1, b'{"run":"c"}')]

@@ -6,6 +6,9 @@ from engine.facts import Decided
 from engine.run import Question
 
 FORM = {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}
+NESTED: list = []
+for _ in range(5000):
+    NESTED = [NESTED]
 
 
 def test_an_approval_without_a_form_takes_what_comes():
@@ -36,3 +39,9 @@ def test_a_form_that_is_no_schema_is_said_and_not_passed_over():
     question = Question(message="ok?", form={"type": "sort of"})
     with pytest.raises(DecisionInvalidError, match="no JSON Schema"):
         judge("ask", question, Decision(is_approved=True, data={}))
+
+
+@pytest.mark.parametrize("said", [{"data": object()}, {"data": "\ud800"}, {"note": "\ud800"}, {"data": NESTED}])
+def test_what_cannot_be_written_down_is_refused_before_a_run_hears_of_it(said):
+    with pytest.raises(DecisionInvalidError, match="not JSON"):
+        judge("ask", Question(message="ok?"), Decision(is_approved=True, **said))
