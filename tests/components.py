@@ -42,7 +42,15 @@ def _may_have_namespaces() -> bool:
     )
 
 
+def _may_make_disks() -> bool:
+    devices = ("/dev/fuse", "/dev/loop-control")
+    return os.geteuid() == 0 and all(map(os.path.exists, devices)) and shutil.which("mkfs.ext4") is not None
+
+
 COMPONENTS = {
+    "disks": Component(
+        _may_make_disks, "run as root where /dev/fuse and loop devices are, and apt-get install e2fsprogs"
+    ),
     "namespaces": Component(_may_have_namespaces, "run the tests as root of the machine, or in a privileged container"),
     "openssl": Component(_command("openssl"), "apt-get install openssl"),
     "postgresql": Component(lambda: postgres_bin() is not None, "apt-get install postgresql"),

@@ -52,7 +52,8 @@ class Gathering:
             template, errors = expressions.scan(value, self._limits)
             if not errors and not (template is not None and template.is_whole):
                 message = f"{what} must be {_WHOLE[what]}, or a text that is one ${{{{ }}}}, not {quoted(value)}"
-                self._findings.add("bad_value", message, at, f'Write "${{{{ {value} }}}}".' if not template else None)
+                hint = f'Write "${{{{ {value} }}}}".' if not template and value.isprintable() else None
+                self._findings.add("bad_value", message, at, hint)
         self.scan(value, at, names, number)
 
     def condition(self, text: str, at: str, names: frozenset[str], number: int | None = None) -> None:

@@ -10,6 +10,7 @@ MODULES: dict[str, str] = {
     "kills": "tests.torture.kills",
     "points": "tests.torture.points",
     "calls": "tests.torture.calls",
+    "power cuts": "tests.torture.powercuts",
     "seeded": "tests.torture.seeded",
     "documents": "tests.torture.damaged",
     "calendar": "tests.torture.calendar",
