@@ -35,6 +35,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     reused: dict[str, bytes] = {}
     expansions: dict[str, bytes] = {}
+    called: dict[str, str] = {}
     use_cache: bool = True
 
 
@@ -90,6 +91,7 @@ class Intake:
             labels=origin.labels,
             reused=origin.reused,
             expansions=origin.expansions,
+            called=origin.called,
             use_cache=origin.use_cache,
         )
         return Prepared(submission, plan)

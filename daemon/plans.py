@@ -5,7 +5,9 @@ A document that was seen before under the same catalogue of task types has its p
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,6 +20,7 @@ from engine.history import History
 from engine.limits import Limits
 from engine.plan import Plan, make_plan
 from engine.task import Catalogue
+from engine.views import RunView
 
 _PLANS_KEPT = 64
 
@@ -62,22 +65,35 @@ class Plans:
         plan = self.plan(document, catalogue, name=Path(reference).stem)
         return Found(plan.workflow, document, plan)
 
-    def repeated(self, run: str, plan: Plan) -> Repeated:
-        """Return what completed in a run of this plan that has ended; nothing where nobody knows it."""
+    def repeated(self, run: str, found: Found, params: Mapping[str, Any]) -> Repeated:
+        """Return what completed in a run that has ended; nothing if that was of another document, or of other params.
+
+        Nothing, too, where nobody knows the run any more.
+        """
         if self._history is None:
-            return Repeated({}, {})
+            return Repeated()
         try:
             view = self._history.run(run)
-            former = Former(
-                run=run,
-                states={task.id: task.state for task in view.tasks or ()},
-                outputs=self._history.outputs(run),
-                expansions=self._history.expansions(run),
-            )
+            if view.params != params or self._history.document_of(run) != found.document:
+                return Repeated()
+            kept = reusable(former(self._history, view), found.plan, None)
         except RunUnknownError:
-            return Repeated({}, {})
-        kept = reusable(former, plan, None)
-        return Repeated(kept.reused, kept.expansions)
+            return Repeated()
+        return Repeated(kept.reused, kept.expansions, kept.called)
+
+
+def former(history: History, view: RunView) -> Former:
+    """Gather what is known of a run that is to be repeated.
+
+    Raises RunUnknownError if it was pruned meanwhile.
+    """
+    return Former(
+        run=view.id,
+        states={task.id: task.state for task in view.tasks or ()},
+        outputs=history.outputs(view.id),
+        expansions=history.expansions(view.id),
+        called={child.task: child.run for child in sorted(view.children or (), key=lambda child: child.attempt)},
+    )
 
 
 def judge(document: bytes, catalogue: Catalogue | None, limits: Limits, *, name: str = "") -> Plan:

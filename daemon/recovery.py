@@ -103,6 +103,7 @@ class Recovery:
             use_cache=record.use_cache,
             is_called=record.parent is not None,
             expansions=record.expansions,
+            called=record.called,
             ending=record.ending,
             output=record.output,
             warned=record.warned,
@@ -139,4 +140,5 @@ def _snapshot(task: OpenTask) -> Snapshot:
         due_at=task.due_at,
         started_at=task.started_at,
         memo=task.memo,
+        child=task.child,
     )

@@ -2,7 +2,8 @@
 
 A completed task keeps its output unless it is behind one that runs anew: one that did not complete, or the one that a
 person wants to start again from. Tasks left out by their condition are judged again and stand in nobody's way. Of a
-`foreach` that did not complete, the instances that did are kept; hooks and the tasks of a graph always run anew.
+`foreach` that did not complete, the instances that did are kept, and so it goes on in runs that tasks have called.
+Hooks and the tasks of a graph always run anew.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,16 @@ _IN_ORDER = frozenset({State.COMPLETED, State.SKIPPED})
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what is known of the run that is repeated: states and outputs by key, and how its tasks were spread."""
+    """Hold what is known of the run that is repeated: states and outputs by key, and how its tasks were spread.
+
+    `called` maps tasks and instances to the last run that each has called.
+    """
 
     run: str
     states: Mapping[str, State]
     outputs: Mapping[str, bytes]
     expansions: Mapping[str, bytes] = {}
+    called: Mapping[str, str] = {}
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -31,6 +36,7 @@ class Kept(msgspec.Struct, frozen=True):
 
     reused: dict[str, bytes]
     expansions: dict[str, bytes]
+    called: dict[str, str] = {}
 
 
 def reusable(former: Former, plan: Plan, start: str | None) -> Kept:
@@ -52,7 +58,10 @@ def reusable(former: Former, plan: Plan, start: str | None) -> Kept:
     spread = {task for task in begun - {start} if _is_spread(plan, task) and task in former.expansions}
     kept = set(members) - anew
     reused = {key: output for key, output in former.outputs.items() if key in kept or _instance_of(key) in spread}
-    return Kept(reused, {task: former.expansions[task] for task in members if task in spread})
+    # A call stands where it stood only if nothing before it runs anew; of an iteration, those before it do.
+    first = {task for task in begun - {start} if plan.tasks[task].task.loop is None}
+    called = {key: run for key, run in former.called.items() if id_of(key) in first and key not in reused}
+    return Kept(reused, {task: former.expansions[task] for task in members if task in spread}, called)
 
 
 def _is_spread(plan: Plan, task: str) -> bool:

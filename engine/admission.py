@@ -61,7 +61,7 @@ _RUN = (
     "use_cache",
 )
 _TASK = ("run_pk", "key", "position", "type", "state", "reason", "ended_at", "output", "output_ref")
-_OFFER = ("run_pk", "key", "memo", "output", "output_ref")
+_OFFER = ("run_pk", "key", "memo", "output", "output_ref", "child")
 _DUE = ("schedule", "due_at", "state", "reason", "message", "run", "count", "recorded_at")
 _CLAIM = ("id", "name", "path", "state", "run", "claimed_at")
 _RUN_DUE = DueState.RUN.value
@@ -193,8 +193,9 @@ class Admission:
         if submission.expansions:
             # Which instances there are is not known before their task is spread: until then they are offers.
             of_run = {key: output for key, output in reused.items() if "[" in key}
-            entry.offers += [(pk, key, memo, None, None) for key, memo in submission.expansions.items()]
-            entry.offers += [(pk, key, None, *self._values.split(output)) for key, output in of_run.items()]
+            entry.offers += [(pk, key, memo, None, None, None) for key, memo in submission.expansions.items()]
+            entry.offers += [(pk, key, None, *self._values.split(output), None) for key, output in of_run.items()]
+        entry.offers += [(pk, key, None, None, None, child) for key, child in submission.called.items()]
 
     def _earlier(self, connection: Connection, run: str, submission: Submission) -> Receipt:
         """Find the run that a submission repeats: by its claim, its due instant, its key, or its very id."""

@@ -64,6 +64,7 @@ class Arrivals:
             use_cache=submission.use_cache,
             is_called=submission.parent is not None,
             expansions=submission.expansions,
+            called=submission.called,
         )
         run.reuse(submission.reused)
         return Live(

@@ -6,7 +6,7 @@ to which attempt is known to the memory too: after a restart a call is made agai
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,6 +18,7 @@ from engine.limits import Limits
 from engine.live import Live
 from engine.model import Workflow
 from engine.plan import Plan
+from engine.points import sync_point
 from engine.states import Reason, State
 from engine.submission import Parent, Receipt, Submission
 from engine.task import Catalogue
@@ -38,8 +39,9 @@ class Found(NamedTuple):
 class Repeated(NamedTuple):
     """What a run may take over from an earlier one; see Submission."""
 
-    reused: dict[str, bytes]
-    expansions: dict[str, bytes]
+    reused: Mapping[str, bytes] = {}
+    expansions: Mapping[str, bytes] = {}
+    called: Mapping[str, str] = {}
 
 
 class Workflows(Protocol):
@@ -52,8 +54,11 @@ class Workflows(Protocol):
         """
         ...
 
-    def repeated(self, run: str, plan: Plan) -> Repeated:
-        """Return what completed in a run of this plan that has ended; nothing where nobody knows it."""
+    def repeated(self, run: str, found: Found, params: Mapping[str, Any]) -> Repeated:
+        """Return what completed in a run that has ended; nothing if that was of another document, or of other params.
+
+        Nothing, too, where nobody knows the run any more.
+        """
         ...
 
 
@@ -71,7 +76,7 @@ class Door(NamedTuple):
     later: Callable[[Callable[[float], None]], None]
 
 
-_NOTHING = Repeated({}, {})
+_NOTHING = Repeated()
 # Deleted by a person between two lives; nobody can say any more what became of it.
 _GONE = RunEnd(State.FAILED, None, "nothing is known of it any more", b"null")
 
@@ -95,21 +100,30 @@ class Calls:
         """Know a called run of an earlier life."""
         self._link(child, (parent.run, parent.task, parent.attempt))
 
-    def make(self, key: str, call: Call, now: float) -> None:
-        """Carry out a call of a run; one that was made before leads to the run it led to."""
+    def make(self, key: str, call: Call) -> None:
+        """Carry out a call of a run, a turn later: after a restart all runs are taken over by then.
+
+        One that was made before leads to the run it led to.
+        """
         attempt = (key, call.task, call.attempt)
-        live = self._live.get(key)
-        if live is None or attempt in self._coming:
+        if attempt not in self._coming:
+            self._coming[attempt] = None
+            self._door.later(lambda now: self._make(attempt, call, now))
+
+    def _make(self, attempt: Attempt, call: Call, now: float) -> None:
+        live = self._live.get(attempt[0])
+        if live is None:
+            self._coming.pop(attempt, None)
             return
         child = self._children.get(attempt)
         if child is not None:
-            self._tell(key, ChildStarted(call.task, call.attempt, child), now)
+            self._coming.pop(attempt, None)
+            self._tell(attempt[0], ChildStarted(call.task, call.attempt, child), now)
             return
         if live.depth >= self._limits.workflow_depth:
             message = f"it would be {live.depth + 1} deep; the limit workflow_depth is {self._limits.workflow_depth}"
             self._fail(attempt, message, now)
             return
-        self._coming[attempt] = None
         document = _inner(live, call.task)
         if document is not None and not call.repeats:
             self._submit(attempt, call, document, _NOTHING, now)
@@ -125,12 +139,18 @@ class Calls:
             self._tell(run, ended, now)
 
     def cancel(self, attempt: Attempt, reason: Reason, now: float) -> None:
-        """End the run that an attempt called, or keep it from coming to be; harmless if it has ended."""
+        """End the run that an attempt called, or keep it from coming to be; harmless if it has ended.
+
+        Where there is no call, since it could not be made again after a restart, the task need not wait for it.
+        """
         child = self._children.get(attempt)
         if child is not None:
             self._tell(child, CancelAsked(reason, _made_by(attempt)), now)
         elif attempt in self._coming:
             self._coming[attempt] = reason
+        else:
+            run, task, number = attempt
+            self._tell(run, ChildEnded(task, number, "", State.CANCELLED, reason), now)
 
     def stop(self) -> None:
         """Look for nothing more; what was looked for is asked again in a later life."""
@@ -151,9 +171,14 @@ class Calls:
 
     def _find(self, call: Call, inner: Found | None, catalogue: Catalogue) -> tuple[Found, Repeated]:
         if self._workflows is None:
-            raise WorkflowUnknownError(call.workflow or "")
+            if inner is None:
+                raise WorkflowUnknownError(call.workflow or "")
+            return inner, _NOTHING
         found = inner or self._workflows.find(call.workflow or "", catalogue)
-        return found, self._workflows.repeated(call.repeats, found.plan) if call.repeats else _NOTHING
+        if not call.repeats:
+            return found, _NOTHING
+        given = params.resolve(found.workflow, call.params)
+        return found, self._workflows.repeated(call.repeats, found, given)
 
     def _found(self, attempt: Attempt, call: Call, looked: "Future[tuple[Found, Repeated]]", now: float) -> None:
         error = looked.exception()
@@ -184,15 +209,18 @@ class Calls:
             priority=live.priority,
             parent=Parent(*attempt, depth=live.depth),
             use_cache=live.use_cache,
-            reused=repeated.reused,
-            expansions=repeated.expansions,
+            reused=dict(repeated.reused),
+            expansions=dict(repeated.expansions),
+            called=dict(repeated.called),
         )
         answer: Future[Receipt] = Future()
         answer.add_done_callback(lambda done: self._recorded(attempt, done.result()))
+        sync_point("calls.asked")
         self._door.submit(submission, found.plan, answer)
 
     def _recorded(self, attempt: Attempt, receipt: Receipt) -> None:
         """Tell the task of its run, in the turn in which that was recorded."""
+        sync_point("calls.recorded")
         now, unwanted = self._door.now(), self._coming.pop(attempt, None)
         run, task, number = attempt
         self._tell(run, ChildStarted(task, number, receipt.run), now)

@@ -308,7 +308,9 @@ class Executor:
         for key, live in list(self._live.items()):
             for task, attempt in list(live.run.running()):
                 self._tell(key, Lost(task, attempt, Reason.DAEMON_STOPPED), now)
+        sync_point("executor.ending")
         self._record(now)
+        sync_point("executor.ended")
 
     def _turn(self) -> None:
         """Take in everything that has happened, decide, record, then do."""
@@ -400,9 +402,11 @@ class Executor:
             for order in orders:
                 if type(order) is not Start:
                     self._carry_out(key, order, now)
+        sync_point("executor.carried_out")
         for listener in self._listeners:
             for key, orders in batch.items():
                 listener(key, orders, now)
+        sync_point("executor.told")
 
     def _assignment(self, key: str, order: Start) -> Assignment:
         live = self._live[key]
@@ -436,8 +440,7 @@ class Executor:
     def _call(self, key: str, call: Call, now: float) -> None:
         if call.at is not None:
             self._arm(key, Due(call.task, call.attempt), call.at, now)
-        # A turn later: after a restart all runs are taken over by then.
-        self._inquiries.tell(lambda later: self._calls.make(key, call, later))
+        self._calls.make(key, call)
 
     def _finish(self, key: str, finish: Finish, now: float) -> None:
         self._live.pop(key, None)

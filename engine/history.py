@@ -162,6 +162,10 @@ class History:
         of_open = select(tasks).join(runs, runs.c.pk == tasks.c.run_pk).where(is_open)
         tried = select(attempts).join(runs, runs.c.pk == attempts.c.run_pk).where(is_open)
         of_offers = select(offers).join(runs, runs.c.pk == offers.c.run_pk).where(is_open)
+        caller = runs.alias()
+        called = select(caller.c.pk.label("run_pk"), runs.c.id, runs.c.parent_task, runs.c.parent_attempt).join(
+            caller, caller.c.id == runs.c.parent
+        )
         documents = select(workflows.c.pk, workflows.c.document).where(
             workflows.c.pk.in_(select(runs.c.workflow_pk).where(is_open))
         )
@@ -171,7 +175,8 @@ class History:
             tries = connection.execute(tried).all()
             texts = {row.pk: bytes(row.document) for row in connection.execute(documents)}
             offered = connection.execute(of_offers).all()
-        record, parts, offer = Record(tries, self._values), _grouped(rows, 0), _grouped(offered, 0)
+            calls = connection.execute(called.where(caller.c.state.in_(_OPEN))).all()
+        record, parts, offer = Record(tries, calls, self._values), _grouped(rows, 0), _grouped(offered, 0)
         return [
             open_run(row, texts[row.workflow_pk], parts.get(row.pk, []), offer.get(row.pk, []), record) for row in found
         ]

@@ -135,12 +135,13 @@ def task_view(row: Any, values: Values) -> TaskView:
 
 def open_run(row: Any, document: bytes, tasks: Sequence[Any], offers: Sequence[Any], record: "Record") -> OpenRun:
     """Put together what takes a run up again; an output that is lost is null, one that was offered is no offer."""
+    called = {offer.key: offer.child for offer in offers if offer.child is not None}
     ending = None
     if row.ending_state is not None:
         ending = (State(row.ending_state), _reason(row.ending_reason), row.ending_message)
     values = record.values
     begun = {task.key for task in tasks if task.state != State.PENDING}
-    offers = [offer for offer in offers if offer.key.partition("[")[0] not in begun]
+    offers = [offer for offer in offers if offer.child is None and offer.key.partition("[")[0] not in begun]
     warned = {task.key for task in tasks if task.is_warned} | ({""} if row.is_warned else set())
     return OpenRun(
         id=row.id,
@@ -165,6 +166,7 @@ def open_run(row: Any, document: bytes, tasks: Sequence[Any], offers: Sequence[A
         warned=frozenset(warned),
         reused=dict(_offered(offers, values)),
         expansions={offer.key: bytes(offer.memo) for offer in offers if offer.memo is not None},
+        called=called,
     )
 
 
@@ -186,11 +188,17 @@ def _reason(code: str | None) -> Reason | None:
 
 
 class Record:
-    """What the attempts of open runs tell of a task: how many failed, how many vanished, when the last one began."""
+    """What the attempts of open runs tell of a task: how many failed, how many vanished, when the last one began.
 
-    def __init__(self, tries: Iterable[Any], values: Values) -> None:
-        """Count the rows of attempts; `values` holds the large outputs."""
+    And which run the last one called that is not the one which runs.
+    """
+
+    def __init__(self, tries: Iterable[Any], calls: Iterable[Any], values: Values) -> None:
+        """Count the rows of attempts; `calls` are the runs that they called, `values` holds the large outputs."""
         self.values = values
+        self._calls: dict[tuple[int, str], dict[int, str]] = {}
+        for row in calls:
+            self._calls.setdefault((row.run_pk, row.parent_task), {})[row.parent_attempt] = row.id
         self._failures: dict[tuple[int, str], int] = {}
         self._lost: dict[tuple[int, str], int] = {}
         self._started: dict[tuple[int, str, int], float] = {}
@@ -219,7 +227,14 @@ class Record:
             memo=b"null" if row.memo is None else bytes(row.memo),
             output=b"null" if row.output is None else bytes(row.output),
             output_ref=row.output_ref,
+            child=self._child(row),
         )
+
+    def _child(self, row: Any) -> str:
+        calls = self._calls.get((row.run_pk, row.key), {})
+        last = row.attempt - 1 if row.state == State.RUNNING else row.attempt
+        done = [number for number in calls if number <= last]
+        return calls[max(done)] if done else ""
 
 
 def written(seconds: float) -> str:

@@ -27,7 +27,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     `trigger` is the public object (`{"type": "inbox", "file": ...}`). `run_at` is wall seconds. `claim` names a dropped
     file that is ours, `due` a schedule's instant as (schedule name, wall seconds): each of these, and the idempotency
     key, leads to at most one run, and so does `parent`. `reused` maps tasks that need not run again to their outputs
-    (JSON), instances of a `foreach` by their keys; `expansions` maps the tasks of those to the memo of their Spread.
+    (JSON), instances of a `foreach` by their keys; `expansions` maps the tasks of those to the memo of their Spread;
+    `called` maps tasks and instances to the runs that they called then and that theirs may take over from.
     """
 
     workflow: Workflow
@@ -42,6 +43,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     parent: Parent | None = None
     reused: dict[str, bytes] = {}
     expansions: dict[str, bytes] = {}
+    called: dict[str, str] = {}
     use_cache: bool = True
     labels: dict[str, str] = {}
 

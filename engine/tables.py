@@ -171,7 +171,7 @@ attempts = Table(
 )
 
 # What a run that repeats another may take over when a task of it is spread: the `memo` of the Spread there, by task,
-# and the outputs of instances that completed there.
+# the outputs of instances that completed there, and, by the `child` of a task or an instance, the run that it called.
 offers = Table(
     "offers",
     metadata,
@@ -180,6 +180,7 @@ offers = Table(
     Column("memo", LargeBinary),
     Column("output", LargeBinary),
     Column("output_ref", _ID),
+    Column("child", _ID),
     PrimaryKeyConstraint("run_pk", "key"),
     sqlite_with_rowid=False,
 )

@@ -188,6 +188,7 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     their keys; the memo of a task that has them is that of its Spread.
 
     `failures` counts attempts that failed, `lost` those that vanished with their process; `started_at` is of `attempt`.
+    `child` is the run that the last attempt has called, but for one that runs: of the one before.
     """
 
     state: State
@@ -201,6 +202,7 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     memo: bytes
     output: bytes
     output_ref: str | None = None
+    child: str = ""
 
 
 class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +210,8 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are wall seconds; `ending` is what a recorded WindDown said, with `output`. `warned` are the tasks that missed
     their deadline and were warned of, an empty text among them is the run. `depth` is 1 for a run that nobody called.
-    `reused` (outputs of instances) and `expansions` are those of its submission, for tasks that were not spread yet.
+    `reused` (outputs of instances) and `expansions` are those of its submission, for tasks that were not spread yet,
+    and `called` is that of its submission.
     """
 
     id: str
@@ -233,3 +236,4 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     warned: frozenset[str] = frozenset()
     reused: dict[str, bytes] = {}
     expansions: dict[str, bytes] = {}
+    called: dict[str, str] = {}

@@ -13,7 +13,8 @@ from daemon import holding, requests
 from daemon.api.problems import WishUnknownError
 from daemon.assembly import Assembly
 from daemon.intake import Origin
-from daemon.rerun import Former, reusable
+from daemon.plans import former
+from daemon.rerun import reusable
 from engine import natives, strictjson
 from engine.assignments import origin_of
 from engine.attemptlog import LogReader
@@ -176,16 +177,17 @@ class Desk:
         document = self._assembly.history.document_of(view.id)
         intake = self._assembly.intake
         plan = intake.plan(document, name=view.workflow)
-        states = {task.id: task.state for task in view.tasks or ()}
-        history = self._assembly.history
-        former = Former(
-            run=view.id, states=states, outputs=history.outputs(view.id), expansions=history.expansions(view.id)
-        )
-        kept = reusable(former, plan, start)
+        kept = reusable(former(self._assembly.history, view), plan, start)
         # What the first run came by, by which task types judge what it may reach.
         trigger = {"type": "rerun", "run": view.id, "user": user, "origin": origin_of(view.trigger)}
         trigger |= {"from": start} if start else {}
-        origin = Origin(trigger=trigger, params=view.params, reused=kept.reused, expansions=kept.expansions)
+        origin = Origin(
+            trigger=trigger,
+            params=view.params,
+            reused=kept.reused,
+            expansions=kept.expansions,
+            called=kept.called,
+        )
         return intake.submit(document, origin, name=view.workflow)
 
     def hold(self, reason: str) -> None:

@@ -1,6 +1,8 @@
 """The workflows that lie in one folder, for tasks that call others by name."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -8,7 +10,7 @@ from engine import loader
 from engine.calls import Found, Repeated
 from engine.errors import DocumentInvalidError, InputError, WorkflowUnknownError
 from engine.limits import Limits
-from engine.plan import Plan, make_plan
+from engine.plan import make_plan
 from engine.problems import nearest
 from engine.task import Catalogue
 
@@ -43,6 +45,6 @@ class Neighbours:
             workflow = msgspec.structs.replace(workflow, name=path.stem)
         return Found(workflow, document, make_plan(workflow, self._limits))
 
-    def repeated(self, run: str, plan: Plan) -> Repeated:  # noqa: ARG002 -- all of it runs again
+    def repeated(self, run: str, found: Found, params: Mapping[str, Any]) -> Repeated:  # noqa: ARG002 -- all runs again
         """Take nothing over: a called workflow that is tried again runs as a whole."""
-        return Repeated({}, {})
+        return Repeated()

@@ -69,7 +69,7 @@ class Run:
     `scope` holds the names that expressions may use beside `tasks` (`params`, `run`, `trigger`, `env`, `secrets`).
     `outputs` maps task keys to JSON; hand in one that keeps large values elsewhere. `max_lost` bounds how often an
     attempt may vanish with its process, `max_instances` how many instances a task may have. `is_called`: another run
-    waits for what this one gives back. `expansions` are those of a run that this one repeats, see Submission.
+    waits for what this one gives back. `expansions` and `called` are of a run that this one repeats, see Submission.
     """
 
     def __init__(  # noqa: PLR0913 -- what a run is made of, by name
@@ -85,6 +85,7 @@ class Run:
         use_cache: bool = True,
         is_called: bool = False,
         expansions: Mapping[str, bytes] | None = None,
+        called: Mapping[str, str] | None = None,
     ) -> None:
         """Build it PENDING; nothing happens before Submitted."""
         self.key, self.plan, self.priority = key, plan, priority + plan.workflow.priority
@@ -103,6 +104,7 @@ class Run:
         reused = {task: output for task, output in outputs.items() if "[" in task} if expansions else {}
         self._spreads = Spreads(nodes, names, attempts, most=max_instances, expansions=expansions or {}, reused=reused)
         calls = attempts.calls
+        calls.earlier = called or {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             Submitted: self._submitted,
             Granted: attempts.granted,
@@ -249,9 +251,12 @@ class Run:
                 yield key, node.attempt
 
     def calls(self) -> Iterator[Call]:
-        """Yield the orders of restored calls, to be made again: the runs they led to are found by them."""
+        """Yield the orders of restored calls, to be made again: the runs they led to are found by them.
+
+        Those that are being ended are not among them: `resume` has them killed.
+        """
         for node in self._nodes.by_key.values():
-            if node.is_under_way and node.task.type == WORKFLOW_TYPE:
+            if node.doom is None and node.is_under_way and node.task.type == WORKFLOW_TYPE:
                 yield self._attempts.calls.call(node, self._attempts.fields(node))
 
     def question(self, task: str) -> Question | None:

@@ -3,7 +3,7 @@
 Pure. Neither holds a worker; an attempt of a `workflow` runs as long as its run does, an `approval` waits.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -48,6 +48,8 @@ class Calls:
     def __init__(self, nodes: Nodes, retry_or_fail: RetryOrFail) -> None:
         """Start with none."""
         self._nodes, self._retry_or_fail = nodes, retry_or_fail
+        # What tasks and instances called in a run that this one repeats.
+        self.earlier: Mapping[str, str] = {}
 
     def begin(self, node: Node, fields: dict[str, Any], now: float) -> None:
         """Set a RUNNING node going whose fields are filled in."""
@@ -67,7 +69,8 @@ class Calls:
         timeout, begun = node.task.timeout, node.started_at
         node.is_awaiting = fields.get("wait") is not False
         at = None if timeout is None or begun is None else begun + timeout
-        return Call(node.key, node.attempt, name, fields.get("params") or {}, at, node.child)
+        repeats = node.child or self.earlier.get(node.key, "")
+        return Call(node.key, node.attempt, name, fields.get("params") or {}, at, repeats)
 
     def started(self, fact: ChildStarted, _now: float) -> None:
         """Know the other run; a task that does not wait for it has done its part."""

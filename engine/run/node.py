@@ -11,7 +11,10 @@ from engine.states import Reason, State
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Say where a task stood when its run was last recorded, for a run that is taken up again."""
+    """Say where a task stood when its run was last recorded, for a run that is taken up again.
+
+    `child` is the run that an attempt before the one that runs has called.
+    """
 
     state: State
     attempt: int = 0
@@ -22,6 +25,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     due_at: float | None = None
     started_at: float | None = None
     memo: bytes = b"null"
+    child: str = ""
 
 
 class Doom(msgspec.Struct, frozen=True):
@@ -99,7 +103,7 @@ class Node:
         self.state, self.attempt = snapshot.state, snapshot.attempt
         self.failures, self.lost = snapshot.failures, snapshot.lost
         self.reason, self.message, self.memo = snapshot.reason, snapshot.message, snapshot.memo
-        self.started_at, self.due_at = snapshot.started_at, snapshot.due_at
+        self.started_at, self.due_at, self.child = snapshot.started_at, snapshot.due_at, snapshot.child
 
     @property
     def is_good(self) -> bool:

@@ -68,8 +68,11 @@ def test_what_completed_in_an_earlier_run_is_taken_over(folder, tmp_path):
         for order in [*ended, Finish(State.FAILED, Reason.TASK_FAILED, "b")]:
             assert memory.write(run, order)
         plans = Plans(Library([folder]), Limits(), memory.history)
-        plan = plans.find("nightly", CATALOGUE).plan
-        assert plans.repeated(run, plan).reused == {"a": b"7"}
-        assert plans.repeated("01nobody", plan).reused == {}
+        found, params = plans.find("nightly", CATALOGUE), memory.history.run(run).params
+        found = found._replace(document=memory.history.document_of(run))
+        assert plans.repeated(run, found, params).reused == {"a": b"7"}
+        assert plans.repeated("01nobody", found, params).reused == {}
+        assert plans.repeated(run, found, params | {"n": 1}).reused == {}
+        assert plans.repeated(run, found._replace(document=b"changed since"), params).reused == {}
     finally:
         memory.close()

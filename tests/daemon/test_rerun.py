@@ -100,3 +100,30 @@ def test_a_hook_runs_again_and_nothing_begins_with_one():
     assert taken(hooked, {"a": C, "tidy": C}).reused == {"a": b'"a"'}
     with pytest.raises(TaskUnknownError, match="tidy"):
         taken(hooked, {"a": C, "tidy": C}, "tidy")
+
+
+CALL = Task(id="call", type="workflow", fields={"workflow": "child"})
+EACH = Task(id="each", type="workflow", fields={"workflow": "child"}, foreach=Foreach(items=[1, 2]))
+ROUNDS = Task(id="rounds", type="workflow", fields={"workflow": "child"}, loop=Loop(until="true", max_iterations=3))
+BEHIND = Task(id="behind", type="workflow", fields={"workflow": "child"}, depends_on=("call",))
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (None, {"call": "run of call", "each[1]": "run of each[1]"}),
+        ("call", {"each[1]": "run of each[1]"}),
+        ("each", {"call": "run of call"}),
+    ],
+)
+def test_what_a_call_led_to_is_gone_on_with_where_nothing_before_it_runs_anew(start, expected):
+    states = {"call": F, "each": F, "each[0]": C, "each[1]": F, "rounds": F, "rounds[1]": C, "rounds[2]": F}
+    called = {key: f"run of {key}" for key in (*states, "behind")}
+    former = Former(
+        run="r",
+        states=states | {"behind": X},
+        outputs={"each[0]": b"1"},
+        expansions={"each": b"memo"},
+        called={key: run for key, run in called.items() if key not in ("each", "rounds")},
+    )
+    assert reusable(former, make_plan(Workflow(tasks=(CALL, EACH, ROUNDS, BEHIND)), Limits()), start).called == expected

@@ -42,6 +42,7 @@ from engine.facts import (
     Succeeded,
     WaitUntil,
 )
+from engine.model import WORKFLOW_TYPE
 from engine.params import resolve
 from engine.plan import Plan, id_of, make_plan
 from engine.run import Run
@@ -198,8 +199,10 @@ class Stage:
         if child is not None:
             if child.record.finish is None:
                 self.tell(child, CancelAsked(order.reason))
-        elif order.task in role.calls:
-            del role.calls[order.task]
+            else:
+                role.news.append(self.last_words(child))
+        elif role.plan.at(order.task).task.type == WORKFLOW_TYPE:
+            role.calls.pop(order.task, None)
             role.news.append(Killed(order.task, order.attempt))
         elif self.random.random() < 0.8:
             assert role.starts.pop(order.task).attempt == order.attempt
@@ -328,7 +331,7 @@ class Stage:
             self.take_up(role)
 
     def take_up(self, role: Role) -> None:
-        # Before anything is killed: a call that came to nothing yet is just not made.
+        # One that is being ended is not among them: a call that came to nothing yet is just not made.
         role.calls = {order.task: order for order in role.run.calls()}
         self.carry_out(role, role.run.resume())
         for task, attempt in list(role.run.running()):

@@ -18,6 +18,7 @@ from engine.facts import (
     Order,
     Pause,
     Recall,
+    RetryAt,
     Skip,
     Spread,
     Stay,
@@ -444,6 +445,24 @@ class ControlContract:
         assert memory.write("r", Skip("fan[1]", Reason.USER), Complete("fan", 0), DONE)
         assert memory.store.delete_runs(["r"]) == 1
         assert memory.rows("SELECT * FROM offers") == []
+
+    def test_the_runs_that_a_repeated_one_called_are_offered_until_the_end(self, memory: Memory):
+        called = {"a": "01first", "fan[0]": "01second"}
+        memory.begin("r", "a", "fan", called=called)
+        assert memory.write("r", Spread("fan", ("fan[0]",), b'{"items":[1]}'))
+        [run] = memory.history.open_runs()
+        assert (run.called, run.reused, run.expansions) == (called, {}, {})
+
+    def test_of_the_runs_that_a_task_called_the_last_before_the_attempt_that_runs_is_known(self, memory: Memory):
+        memory.begin("r", "a", "b")
+        for number in (1, 2):
+            assert memory.write("r", Call("a", number, "child", {}), Call("b", number, "child", {}))
+            for task in "ab":
+                memory.create(f"{number}{task}", "x", parent=Parent(run="r", task=task, attempt=number))
+            again = [RetryAt(task, number, 100.0) for task in "ab"]
+            assert memory.write("r", *again[: 3 - number])
+        [run] = [run for run in memory.history.open_runs() if run.id == "r"]
+        assert {task: run.tasks[task].child for task in "ab"} == {"a": "2a", "b": "1b"}
 
     def test_an_offer_whose_file_is_lost_is_none(self, memory: Memory):
         memory.create("r", "fan", reused={"fan[0]": LARGE, "fan[1]": b"2"}, expansions={"fan": b"{}"})

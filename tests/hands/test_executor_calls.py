@@ -1,5 +1,7 @@
 """Workflows that call workflows, and tasks that wait for a person: nothing of it holds a worker."""
 
+import threading
+
 import msgspec
 import pytest
 
@@ -13,7 +15,8 @@ from engine.errors import (
     TaskUnknownError,
     WorkflowUnknownError,
 )
-from engine.facts import Call
+from engine.facts import Call, CancelAsked
+from engine.limits import Limits
 from engine.model import (
     APPROVAL_TYPE,
     WORKFLOW_TYPE,
@@ -50,8 +53,8 @@ class Shelf:
         workflow = self.workflows[reference]
         return Found(workflow, document(workflow), make_plan(workflow))
 
-    def repeated(self, run, plan):
-        return Repeated({}, {})
+    def repeated(self, run, found, params):
+        return Repeated()
 
 
 @pytest.fixture
@@ -319,7 +322,7 @@ def test_an_iteration_that_waits_is_woken_in_its_time(make):
 
 def test_a_call_order_of_a_run_that_has_gone_is_of_no_account(make):
     workshop = make().start()
-    workshop.executor._inquiries.tell(lambda now: workshop.executor._calls.make("gone", Call("a", 1, "child", {}), now))
+    workshop.executor._inquiries.tell(lambda _now: workshop.executor._calls.make("gone", Call("a", 1, "child", {})))
     assert workshop.end_of(workshop.submit(workshop.task("a"))).state is State.COMPLETED
 
 
@@ -328,3 +331,100 @@ def test_a_called_run_and_its_caller_share_a_pool_without_blocking_each_other(ma
     shelf.workflows["child"] = Workflow(tasks=(workshop.task("a", pool=Pool(name="db")),))
     view = workshop.end_of(workshop.submit(calls("call"), workshop.task("b", pool=Pool(name="db"))))
     assert view.state is State.COMPLETED
+
+
+def test_a_run_that_is_cancelled_in_the_turn_in_which_it_calls_takes_what_it_called_with_it(make):
+    workshop = make().start()
+    executor, asked = workshop.executor, []
+    make_call = executor._calls.make
+
+    def make_and_cancel(key, call):
+        asked.append(key)
+        make_call(key, call)
+        executor._tell(key, CancelAsked(Reason.USER, "enough"), workshop.clock.wall())
+
+    executor._calls.make = make_and_cancel
+    run = workshop.submit(calls("call", inner=Workflow(tasks=(workshop.task("a"),))))
+    [call] = workshop.end_of(run).tasks
+    assert (call.state, asked) == (State.CANCELLED, [run])
+    assert {child.state for child in children(workshop, run)} <= {State.CANCELLED}
+
+
+def test_a_call_that_is_not_wanted_any_more_while_its_workflow_is_looked_for_leads_to_no_run(make, shelf, tmp_path):
+    workshop = make().start()
+    looking, found = threading.Event(), threading.Event()
+    shelf.workflows["child"] = Workflow(tasks=(workshop.task("a"),))
+    find = shelf.find
+
+    def look(reference, catalogue):
+        looking.set()
+        assert found.wait(30)
+        return find(reference, catalogue)
+
+    shelf.find = look
+    run = workshop.submit(calls("call"))
+    assert looking.wait(30)
+    workshop.executor.cancel(run).result(20)
+    found.set()
+    assert workshop.end_of(run).tasks[0].state is State.CANCELLED
+    assert children(workshop, run) == []
+
+
+def test_a_call_that_was_to_be_ended_when_its_daemon_died_is_not_made_in_the_next_life(make, shelf):
+    life = make().start()
+    shelf.workflows["child"] = Workflow(tasks=(life.task("a"),))
+    # As in a process that dies before it has asked for the run, and before it has carried out the kill.
+    life.executor._calls.make = life.executor._calls.cancel = lambda *_: None
+    run = life.submit(calls("call"))
+    wait_for(lambda: life.history.run(run).tasks[0].state is State.RUNNING, "the call")
+    life.executor.cancel(run, message="enough").result(20)
+    life.turn()
+    life.stop()
+    later = make().recover().start()
+    assert later.end_of(run).tasks[0].state is State.CANCELLED
+    assert children(later, run) == []
+
+
+def test_a_call_that_cannot_be_made_again_ends_its_run(make, shelf):
+    life = make(limits=Limits(inline_bytes=1)).start()
+    shelf.workflows["child"] = Workflow(params={"n": Param(schema={})}, tasks=(life.task("a"),))
+    life.executor._calls.make = lambda *_: None
+    call = calls("call", "a", params={"n": "${{ tasks.a.output }}"})
+    run = life.submit(life.task("a"), call)
+    wait_for(lambda: life.history.run(run).tasks[1].state is State.RUNNING, "the call")
+    life.stop()
+    life.values.delete(*life.history.references())
+    later = make(limits=Limits(inline_bytes=1)).recover().start()
+    view = later.end_of(run)
+    assert (view.state, view.reason) == (State.CANCELLED, Reason.INPUT_LOST)
+    assert view.tasks[1].state is State.CANCELLED
+
+
+def test_a_document_inside_a_task_is_tried_again_where_no_workflow_is_known_by_name(make):
+    workshop = make(workflows=None).start()
+    inner = Workflow(tasks=(workshop.task("a", script=["fail"]),))
+    [call] = workshop.end_of(workshop.submit(calls("call", inner=inner, retry=Retry(max_retries=1)))).tasks
+    assert (call.reason, call.attempts) == (Reason.CHILD_FAILED, 2)
+
+
+def test_after_a_restart_a_called_run_that_is_tried_again_repeats_the_one_before(make, shelf):
+    asked = []
+
+    def repeated(run, found, params):
+        asked.append((run, params))
+        return Repeated({"a": b'"kept"'})
+
+    shelf.repeated = repeated
+    clock = ShiftedClock()
+    life = make(clock=clock).start()
+    tasks = (life.task("a"), life.task("b", ["a"], script=["fail"]))
+    shelf.workflows["child"] = Workflow(params={"n": Param(schema={}, default=1)}, tasks=tasks)
+    run = life.submit(calls("call", retry=Retry(max_retries=1, delay=1000)))
+    wait_for(lambda: life.history.run(run).tasks[0].state is State.RETRYING, "the wait for another attempt")
+    [first] = children(life, run)
+    life.stop()
+    clock.advance(1000)
+    later = make(clock=clock).recover().start()
+    assert later.end_of(run).tasks[0].attempts == 2
+    assert asked == [(first.id, {"n": 1})]
+    assert [entry.task for entry in later.ledger()] == ["a", "b", "b"]

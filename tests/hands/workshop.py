@@ -38,14 +38,15 @@ class Workshop:
         clock: Clock | None = None,
         workers: int = 2,
         busy_seconds: float = 10.0,
+        limits: Limits | None = None,
         **choices: Any,
     ):
         """Build everything; nothing runs."""
         self.folder, self.clock = folder, clock or SystemClock()
         self.url = f"sqlite:///{folder / 'state.db'}"
         self.ledger_path = folder / "ledger"
-        self.limits = Limits()
-        self.values = Values(folder / "values")
+        self.limits = limits or Limits()
+        self.values = Values(folder / "values", self.limits.inline_bytes)
         self.store = Store(self.url, values=self.values, clock=self.clock, busy_seconds=busy_seconds)
         self.history = History(self.url, values=self.values)
         self.pool = Pool(

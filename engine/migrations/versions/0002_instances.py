@@ -62,6 +62,7 @@ def _make_offers_and_cache() -> None:
         sa.Column("memo", sa.LargeBinary),
         sa.Column("output", sa.LargeBinary),
         sa.Column("output_ref", _id()),
+        sa.Column("child", _id()),
         sa.PrimaryKeyConstraint("run_pk", "key"),
         sqlite_with_rowid=False,
     )
