@@ -97,8 +97,8 @@ TASK_KEYS: dict[str, Check] = {
 
 # What a task that no plugin runs cannot have.
 PLUGIN_KEYS = frozenset({"pool", "cache", "isolation", "memory_limit", "cpu_limit"})
-# What a task cannot have where a graph says what comes after what.
-UNROUTED_KEYS = frozenset({"depends_on", "when", "trigger_rule", "foreach", "loop"})
+# What a task cannot have where a graph says what comes after what, and what a task gives is part of its state.
+UNROUTED_KEYS = frozenset({"depends_on", "when", "trigger_rule", "foreach", "loop", "cache"})
 
 WORKFLOW_KEYS: dict[str, Check] = {
     "name": name,

@@ -206,7 +206,9 @@ class TaskReader:
         at = f"{self._section.at}/{index}"
         if self._section.is_routed:
             for key in UNROUTED_KEYS & written.keys():
-                message = f"a task of a graph has no {key}: the edges say what comes after what"
+                why = "the edges say what comes after what"
+                why = "what it gives goes into the state of its run" if key == "cache" else why
+                message = f"a task of a graph has no {key}: {why}"
                 self._findings.add("incompatible", message, f"{at}/{key}", at_key=True)
         if own.get("foreach") is not None and own.get("loop") is not None:
             hint = "Put the loop into a document, and that into a task of the type workflow with the foreach."

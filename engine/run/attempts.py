@@ -90,6 +90,9 @@ class Attempts:
         cache = node.task.cache
         if cache is None or not self._use_cache or node.is_recalled or node.attempt:
             return False
+        if self._routes is not None and self._routes.visits(node):
+            # What is recorded of a visit is the state of its run, which is of no use to another.
+            return False
         if cache.key is None:
             material = msgspec.json.encode(fields, order="deterministic").decode()
         else:
@@ -115,10 +118,7 @@ class Attempts:
         """End an attempt well, even one that was to be ended: it was faster."""
         node = self._closed(fact.task, fact.attempt)
         if node is not None:
-            output = fact.output
-            if self._routes is not None and self._routes.visits(node):
-                output = self._routes.merged(node, output)
-            self._nodes.complete(node, output, attempt=fact.attempt, usage=fact.usage)
+            self._nodes.complete(node, fact.output, attempt=fact.attempt, usage=fact.usage)
 
     def failed(self, fact: Failed | Broke | TimedOut, now: float) -> None:
         """End an attempt badly: retried, or the end of its task."""

@@ -4,8 +4,9 @@ The one place where the state of a task changes. Every other room of `run` works
 decided here: whoever ends a node leaves it in `ended`, and `Run` goes through those.
 """
 
+import contextlib
 import heapq
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Iterable, MutableMapping
 from typing import NamedTuple
 
 from engine.facts import Cancel, Complete, Fail, Kill, Order, Skip, Usage
@@ -41,6 +42,8 @@ class Nodes:
         self.open = len(plan.phases["tasks"])
         self.running = 0
         self.is_stopping = False
+        # What is recorded as the output of a node that completed with this one: a graph records its state.
+        self.recorded: Callable[[Node, bytes], bytes] = lambda _node, output: output
         self._max_parallel = plan.workflow.max_parallel
         self._lanes: dict[str, list[tuple[int, int, int, str]]] = {}
 
@@ -96,11 +99,17 @@ class Nodes:
         message: str = "",
     ) -> None:
         """End a node COMPLETED, with the attempt it had, if any."""
+        output = self.recorded(node, output)
         self.outputs[node.key] = output
         self.end(node, State.COMPLETED, reason, message)
         cache = node.task.cache
         kept = (node.cache_key, cache.ttl) if cache is not None and node.cache_key and attempt else None
         self.orders.append(Complete(node.key, attempt, output, usage, reason, message, kept))
+
+    def forget_output(self, node: Node) -> None:
+        """Let go of an output that nothing asks for any more, unread; harmless where there is none."""
+        with contextlib.suppress(KeyError):
+            del self.outputs[node.key]
 
     def fail(self, node: Node, order: Fail) -> None:
         """End a node FAILED for good, as the order says."""

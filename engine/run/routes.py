@@ -12,8 +12,10 @@ import msgspec
 
 from engine.errors import StoreCorruptError
 from engine.expressions import ExpressionError, Template
+from engine.expressions.paths import kind
 from engine.facts import Spread
 from engine.model import Routing
+from engine.plan import id_of
 from engine.run.names import Names
 from engine.run.node import Doom, Node, Snapshot
 from engine.run.nodes import Nodes
@@ -33,6 +35,7 @@ class Routes:
         self._after: dict[str, bytes] = {}
         self._changes: Any = None
         self.state = b"{}"
+        nodes.recorded = self.merged
 
     def visits(self, node: Node) -> bool:
         """Tell whether a node is a visit of this graph, and not an instance of a hook."""
@@ -49,26 +52,32 @@ class Routes:
 
     def _initial(self) -> bytes:
         template = self._template
-        return msgspec.json.encode(self._routing.state if template is None else self._names.render(template))
+        state = self._routing.state if template is None else self._names.render(template)
+        if not isinstance(state, dict):
+            raise ExpressionError(f"it must be an object, not {kind(state)}", str(self._routing.state))
+        return msgspec.json.encode(state)
 
     def merged(self, node: Node, output: bytes) -> bytes:
-        """Return the shared state after a visit that gave this output."""
+        """Return what is recorded of a node that completed: of a visit, the shared state after it."""
+        if not self.visits(node):
+            return output
         self._changes = changes = msgspec.json.decode(output)
-        if changes is None:
-            return self.state
-        state = msgspec.json.decode(self.state)
-        state.update(changes if isinstance(changes, dict) else {node.task.id: changes})
-        return msgspec.json.encode(state)
+        if changes is not None:
+            state = msgspec.json.decode(self.state)
+            state.update(changes if isinstance(changes, dict) else {node.task.id: changes})
+            self.state = msgspec.json.encode(state)
+        return self.state
 
     def instance_ended(self, node: Node) -> None:
         """Go on after a visit."""
         parent = node.parent
         if parent is None:
             return
-        if node.state is State.COMPLETED:
-            self.state = self._nodes.outputs.get(node.key, b"{}")
-        else:
+        if node.state is not State.COMPLETED:
             self._changes = None
+        # What a visit was handed and what is recorded of it is the state: a million of them are not kept.
+        node.names = None
+        self._nodes.forget_output(node)
         self._after[parent.key] = self.state
         if parent.doom is not None or node.state is State.CANCELLED:
             self.close()
@@ -105,15 +114,15 @@ class Routes:
             return
         self._line.popleft()
         self._visits += 1
-        node = self._visit(parent, self._visits)
+        names = {"state": msgspec.json.decode(self.state), "iteration": self._visits}
+        node = self._visit(parent, self._visits, names)
         if parent.state is State.PENDING:
             parent.state = move(parent.state, State.RUNNING)
         self._nodes.make_ready(node)
         memo = msgspec.json.encode({"line": list(self._line)})
         self._nodes.orders.append(Spread(parent.key, (node.key,), memo))
 
-    def _visit(self, parent: Node, number: int) -> Node:
-        names = {"state": msgspec.json.decode(self.state), "iteration": number}
+    def _visit(self, parent: Node, number: int, names: dict[str, Any] | None = None) -> Node:
         node = Node(parent.planned, f"{parent.key}[{number}]", parent, number, names)
         self._last[parent.key] = node
         parent.spread = node
@@ -147,21 +156,32 @@ class Routes:
                 self._nodes.complete(node, self._after[key])
 
     def take_up(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Stand where the record says."""
+        """Stand where the record says.
+
+        Raises ExpressionError or StoreCorruptError where the state cannot be known any more.
+        """
         visits = sorted((int(key[key.index("[") + 1 : -1]), key) for key in snapshots if key.endswith("]"))
         if not visits:
             return
-        self.state = self._initial()
+        before = ""  # the last visit that completed, of those that have ended
+        after: dict[str, str] = {}
         for number, key in visits[:-1]:
-            node = self._visit(self._nodes.by_key[key[: key.index("[")]], number)
+            node = self._visit(self._nodes.by_key[id_of(key)], number)
             node.take_up(snapshots[key])
-            if node.state is State.COMPLETED:
-                self.state = self._nodes.outputs.get(key, b"{}")
-            self._after[node.task.id] = self.state
+            before = key if node.state is State.COMPLETED else before
+            after[node.task.id] = before
+        states = {key: self._state_after(key) for key in {before, *after.values()}}
+        for _, key in visits[:-1]:
+            self._nodes.forget_output(self._nodes.by_key[key])
+        self.state, self._after = states[before], {task: states[key] for task, key in after.items()}
         self._visits, key = visits[-1]
-        parent = self._nodes.by_key[key[: key.index("[")]]
-        self._visit(parent, self._visits).take_up(snapshots[key])
+        parent = self._nodes.by_key[id_of(key)]
+        names = {"state": msgspec.json.decode(self.state), "iteration": self._visits}
+        self._visit(parent, self._visits, names).take_up(snapshots[key])
         self._line = deque(msgspec.json.decode(parent.memo)["line"])
+
+    def _state_after(self, visit: str) -> bytes:
+        return self._nodes.outputs.get(visit, b"{}") if visit else self._initial()
 
     def resume(self) -> None:
         """Go on after a restart: with the visit that was to come, or from the entry."""

@@ -738,3 +738,50 @@ def test_a_call_that_is_told_by_an_expression_not_to_wait_does_not_wait():
     talk = Talk(run_of(Task(id="a", type="workflow", fields=fields), scope={"params": {"wait": False}}))
     talk.begin()
     assert orders_of(talk.say(ChildStarted("a", 1, "c")), Complete) == [Complete("a", 1, b'{"run":"c"}')]
+
+
+def test_a_state_that_turns_out_to_be_no_object_fails_the_run():
+    workflow = Workflow(tasks=(task("a"),), routing=Routing(entry="a", edges=(), state="${{ params.x }}"))
+    talk = Talk(Run("r", make_plan(workflow), scope={"params": {"x": [1]}}))
+    [_, fail, finish] = talk.begin()
+    assert (fail.task, fail.reason) == ("a", Reason.EXPRESSION)
+    assert "must be an object, not a list" in fail.message
+    assert finish.state is State.FAILED
+
+
+@pytest.mark.parametrize("type_", ["workflow", "approval"])
+def test_what_people_and_called_workflows_give_goes_into_the_state_of_a_graph(type_):
+    fields = {"workflow": "w"} if type_ == "workflow" else {"message": "?"}
+    asking = Task(id="a", type=type_, fields=fields)
+    talk = Talk(graph([{"source": "a", "target": "b"}], asking, task("b"), state={"n": 1}))
+    talk.begin()
+    if type_ == "workflow":
+        talk.say(ChildEnded("a[1]", 1, "c", State.COMPLETED, output=b'{"m":2}'))
+        assert msgspec.json.decode(talk.starts["b[2]"].inputs["state"]) == {"n": 1, "m": 2}
+    else:
+        talk.say(Decided("a[1]", is_approved=True))
+        assert msgspec.json.decode(talk.starts["b[2]"].inputs["state"]).keys() == {
+            "n",
+            "approved",
+            "actor",
+            "note",
+            "data",
+        }
+
+
+def test_a_walk_keeps_one_state_however_long_it_is():
+    outputs = {}
+    routing = Routing(entry="a", edges=(Edge(source="a", target="a", condition="iteration < 50"),), max_iterations=99)
+    run = Run("r", make_plan(Workflow(tasks=(task("a"),), routing=routing)), outputs=outputs)
+    talk = Talk(run)
+    talk.begin()
+    for visit in range(1, 50):
+        talk.succeed(f"a[{visit}]", b'{"n": 1}')
+        assert outputs == {}
+    assert talk.succeed("a[50]", b'{"n": 2}')[-1] == Finish(State.COMPLETED, None, "", b'{"n":2}')
+
+
+def test_a_visit_of_a_graph_asks_no_cache():
+    talk = Talk(graph([], task("a", cache=Cache())))
+    assert orders_of(talk.begin(), Recall) == []
+    assert talk.started == [("a[1]", 1)]
