@@ -146,10 +146,17 @@ class Claims:
                 stayed[want.name] = error
         if len(stayed) < len(wanted):
             sync_point("claims.renamed")
-            os.fsync(self._folders[CLAIMED])
-            os.fsync(self._inbox)
+            self.sync()
             sync_point("claims.taken")
         return stayed
+
+    def sync(self) -> None:
+        """Make durable what was taken.
+
+        Raises OSError.
+        """
+        os.fsync(self._folders[CLAIMED])
+        os.fsync(self._inbox)
 
     def _compare(self, want: Wanted) -> None:
         """Put back what is not the file that was checked: it came in between and may not be whole."""

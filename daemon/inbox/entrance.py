@@ -92,16 +92,20 @@ class Entrance:
         except BaseException:
             self._put_back(tray, arrivals, _SHORT_SECONDS)
             raise
-        self.enter(tray, taken)
+        self.enter(tray, taken, is_durable=True)
         return len(arrivals)
 
-    def enter(self, tray: Tray, taken: Sequence[Held]) -> None:
+    def enter(self, tray: Tray, taken: Sequence[Held], *, is_durable: bool = False) -> None:
         """Judge claimed files and ask for their runs; each waits for its run then, or is filed for what is wrong.
 
         Raises OSError or DropmillError; what was not entered is tried again.
         """
         open_claims = {held.claim: held for held in taken}
         try:
+            if taken and not is_durable:
+                # A former try, or a former life, may not have come so far; a run of a file that a power cut puts back
+                # into the inbox would be followed by a second one.
+                tray.claims.sync()
             judged = self._judge_all(tray, taken, open_claims)
             keys: set[str] = set()
             first: list[tuple[Held, Judged]] = []

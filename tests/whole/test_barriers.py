@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from engine.points import VARIABLE
 from tests.waiting import wait_for, wait_for_file
 from tests.whole.mill import Mill
 
@@ -25,15 +26,19 @@ class Call(NamedTuple):
     given: str
 
 
+def trace_life(mill: Mill, *options: str) -> Path:
+    """Start a daemon that is traced, wait until it is ready, and return where the trace is."""
+    trace = mill.folder / "trace"
+    command = ("strace", "-D", "-f", "-qq", "-y", "-s", "40", "-o", str(trace), "-e", f"trace={_CALLS}")
+    mill.launch(*command, *options)
+    wait_for(mill.is_ready, "a daemon that is ready")
+    return trace
+
+
 @pytest.fixture
 def traced(mill: Mill):
     """Yield a mill whose daemon is traced and ready, and where the trace is."""
-    trace = mill.folder / "trace"
-    mill.launch(
-        "strace", "-D", "-f", "-qq", "-y", "--seccomp-bpf", "-s", "40", "-o", str(trace), "-e", f"trace={_CALLS}"
-    )
-    wait_for(mill.is_ready, "a daemon that is ready")
-    return mill, trace
+    return mill, trace_life(mill)
 
 
 def calls(trace: Path) -> list[Call]:
@@ -99,3 +104,36 @@ def test_a_result_is_durable_before_the_file_moves_and_the_move_before_it_is_set
     kept = position(found, "fsync", f"{mill.inbox}/done>", moved)
     settled = position(found, "pwrite64", "state.db-wal", moved)
     assert content < named < noted < moved < kept < settled
+
+
+def test_a_claim_that_could_not_be_made_durable_is_made_so_before_its_run_is_recorded(mill):
+    claimed = mill.inbox / ".claimed"
+    trace = trace_life(
+        mill, "-P", str(claimed), "-P", f"{mill.state}/state.db-wal", "-e", "inject=fsync:error=EIO:when=1"
+    )
+    mill.drop("chain.json", mill.chain(1))
+    wait_for_file(mill.inbox / "done" / "chain.json")
+    mill.wait_for_quiet()
+    assert mill.stop() == 0
+    found = calls(trace)
+    failed = position(found, "fsync", "INJECTED")
+    assert f"{claimed}>" in found[failed].given
+    durable = position(found, "fsync", f"{claimed}>", failed + 1)
+    recorded = position(found, "pwrite64", "state.db-wal", failed)
+    assert durable < recorded
+    assert "Input/output error" in mill.words()
+
+
+def test_what_a_former_life_had_claimed_is_made_durable_before_its_run_is_recorded(mill):
+    mill.start(**{VARIABLE: "claims.renamed"})
+    mill.drop("chain.json", mill.chain(1))
+    assert mill.ended() == -9
+    trace = trace_life(mill)
+    wait_for_file(mill.inbox / "done" / "chain.json")
+    assert mill.stop() == 0
+    found = calls(trace)
+    noted = position(found, "renameat2", "chain.json.result.json")
+    for folder in (mill.inbox / ".claimed", mill.inbox):
+        # The last one of the memory before the result is known to be of this life, so of the run at the latest.
+        durable = position(found, "fsync", f"{folder}>")
+        assert any(call.name == "pwrite64" and "state.db-wal" in call.given for call in found[durable:noted])

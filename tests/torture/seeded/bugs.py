@@ -37,8 +37,8 @@ BUGS = (
         (
             Edit(
                 "daemon/claims/__init__.py",
-                "            os.fsync(self._folders[CLAIMED])\n            os.fsync(self._inbox)\n",
-                "",
+                "        os.fsync(self._folders[CLAIMED])\n        os.fsync(self._inbox)\n",
+                "        return\n",
             ),
         ),
     ),
@@ -104,13 +104,13 @@ BUGS = (
     ),
     Bug(
         "no-compare-and-set",
-        "the end of an attempt is written whatever the row says",
+        "a change that found no row as expected is taken for made",
         _STORE + "another_attempt_number",
         (
             Edit(
-                "engine/statements.py",
-                'guard = and_(tasks.c.attempt == bindparam("number"), _one_of(tasks.c.state, _OPEN & before(state)))',
-                'guard = bindparam("number", type_=tasks.c.attempt.type) > _ZERO',
+                "engine/rows.py",
+                "return all(statement.run_all(connection, some) == len(some) for",
+                "return all(statement.run_all(connection, some) <= len(some) for",
             ),
         ),
     ),
@@ -142,7 +142,7 @@ BUGS = (
     Bug(
         "repeated-hour-twice",
         "a fixed time in the hour that the clock repeats in autumn is due twice",
-        "tests/daemon/test_calendar_cron.py",
+        "tests/daemon/test_calendar_oracle.py",
         (
             Edit(
                 "daemon/calendar/expressions.py",
@@ -244,7 +244,7 @@ BUGS = (
     Bug(
         "overflow-ignored",
         "an overflow of the queue of inotify is kept from the inbox",
-        "tests/daemon/test_bell.py -k overflow",
+        _INBOX + "queue_of_sixteen",
         (
             Edit(
                 "daemon/bell.py",
@@ -266,13 +266,13 @@ BUGS = (
     Bug(
         "failed-sync-ignored",
         "a failed fsync of the folders of a claim is taken for a success",
-        "tests/whole/test_calls.py -k claim",
+        "tests/whole/test_barriers.py -k could_not",
         (
             Edit(
                 "daemon/claims/__init__.py",
+                "        os.fsync(self._folders[CLAIMED])\n        os.fsync(self._inbox)\n",
+                "        with contextlib.suppress(OSError):\n"
                 "            os.fsync(self._folders[CLAIMED])\n            os.fsync(self._inbox)\n",
-                "            with contextlib.suppress(OSError):\n"
-                "                os.fsync(self._folders[CLAIMED])\n                os.fsync(self._inbox)\n",
             ),
         ),
     ),
