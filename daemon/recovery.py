@@ -12,7 +12,7 @@ import msgspec
 from daemon.ambience import Ambience
 from daemon.plans import judge
 from engine.assignments import scope
-from engine.errors import DocumentInvalidError
+from engine.errors import DocumentInvalidError, ExpressionError, StoreCorruptError
 from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
@@ -68,7 +68,8 @@ class Recovery:
         for done, record in enumerate(open_runs, start=1):
             try:
                 live = self._rebuild(record)
-            except DocumentInvalidError as error:
+            except (DocumentInvalidError, ExpressionError, StoreCorruptError) as error:
+                # One run that cannot be taken up, since a file or a secret of it is gone, keeps no other from it.
                 refused.append((record.id, str(error)))
                 self._executor.give_up(record.id, _ending(record, str(error)))
                 continue
@@ -100,6 +101,7 @@ class Recovery:
             priority=record.priority,
             max_lost=self._limits.max_lost,
             max_instances=self._limits.foreach_items,
+            max_output=self._limits.output_bytes,
             use_cache=record.use_cache,
             is_called=record.parent is not None,
             expansions=record.expansions,

@@ -61,6 +61,7 @@ class Arrivals:
             priority=submission.priority,
             max_lost=self._limits.max_lost,
             max_instances=self._limits.foreach_items,
+            max_output=self._limits.output_bytes,
             use_cache=submission.use_cache,
             is_called=submission.parent is not None,
             expansions=submission.expansions,

@@ -61,6 +61,7 @@ from engine.states import ENDED, Reason, State, move
 __all__ = ["Ending", "Question", "Ready", "Run", "Snapshot"]
 
 _MOST_INSTANCES = 100_000
+_MOST_OUTPUT = 16 * 1024 * 1024
 
 
 class Run:
@@ -68,8 +69,9 @@ class Run:
 
     `scope` holds the names that expressions may use beside `tasks` (`params`, `run`, `trigger`, `env`, `secrets`).
     `outputs` maps task keys to JSON; hand in one that keeps large values elsewhere. `max_lost` bounds how often an
-    attempt may vanish with its process, `max_instances` how many instances a task may have. `is_called`: another run
-    waits for what this one gives back. `expansions` and `called` are of a run that this one repeats, see Submission.
+    attempt may vanish with its process, `max_instances` how many instances a task may have, `max_output` the bytes of
+    what they give together. `is_called`: another run waits for what this one gives back. `expansions` and `called` are
+    of a run that this one repeats, see Submission.
     """
 
     def __init__(  # noqa: PLR0913 -- what a run is made of, by name
@@ -82,6 +84,7 @@ class Run:
         priority: int = 0,
         max_lost: int = 3,
         max_instances: int = _MOST_INSTANCES,
+        max_output: int = _MOST_OUTPUT,
         use_cache: bool = True,
         is_called: bool = False,
         expansions: Mapping[str, bytes] | None = None,
@@ -96,13 +99,21 @@ class Run:
         outputs = {} if outputs is None else outputs
         self._nodes = nodes = Nodes(plan, outputs)
         self._names = names = Names(scope or {}, nodes)
-        self._outcome = Outcome(plan, nodes, names)
+        self._outcome = Outcome(plan, nodes, names, most_bytes=max_output)
         self._outcome.gives_back = is_called
         routing = plan.workflow.routing
         self._routes = None if routing is None else Routes(routing, plan.state, nodes, names)
         self._attempts = attempts = Attempts(key, nodes, names, self._routes, max_lost=max_lost, use_cache=use_cache)
-        reused = {task: output for task, output in outputs.items() if "[" in task} if expansions else {}
-        self._spreads = Spreads(nodes, names, attempts, most=max_instances, expansions=expansions or {}, reused=reused)
+        reused = {task: outputs[task] for task in outputs if "[" in task} if expansions else {}
+        self._spreads = Spreads(
+            nodes,
+            names,
+            attempts,
+            most=max_instances,
+            most_bytes=max_output,
+            expansions=expansions or {},
+            reused=reused,
+        )
         calls = attempts.calls
         calls.earlier = called or {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {

@@ -26,8 +26,9 @@ _NAMED_FAILURES = 100  # ids in `run.failed`
 class Outcome:
     """Find the outcome of one run and lead through its hooks; `ending` is what a wind-down has decided already."""
 
-    def __init__(self, plan: Plan, nodes: Nodes, names: Names) -> None:
-        """Know of none yet."""
+    def __init__(self, plan: Plan, nodes: Nodes, names: Names, *, most_bytes: int) -> None:
+        """Know of none yet; `most_bytes` bounds what a run gives back where it does not say what."""
+        self._most_bytes = most_bytes
         self._plan, self._nodes, self._names = plan, nodes, names
         self.failed: list[Node] = []
         self.ending: Ending | None = None
@@ -99,6 +100,9 @@ class Outcome:
             output = self._output()
         except (ExpressionError, StoreCorruptError) as error:
             return Finish(State.FAILED, Reason.EXPRESSION, f"outputs: {error}")
+        except _TooLargeError:
+            message = f"the outputs of its last tasks are more than {self._most_bytes:,} bytes (limits.output_bytes)"
+            return Finish(State.FAILED, Reason.OUTPUT_TOO_LARGE, message)
         tasks = (self._nodes.by_key[key] for key in self._plan.phases["tasks"])
         has_blemish = any(node.state is State.FAILED for node in tasks)
         return Finish(State.COMPLETED, Reason.CONTINUED if has_blemish else None, "", output)
@@ -114,8 +118,13 @@ class Outcome:
         if not self.gives_back:
             return b"null"
         last = [key for key in self._plan.phases["tasks"] if not self._plan.tasks[key].dependants]
-        outputs = self._nodes.outputs
-        return b"{" + b",".join(msgspec.json.encode(key) + b":" + outputs.get(key, b"null") for key in last) + b"}"
+        parts, room = [], self._most_bytes
+        for key in last:
+            parts.append(msgspec.json.encode(key) + b":" + self._nodes.outputs.get(key, b"null"))
+            room -= len(parts[-1])
+            if room < 0:
+                raise _TooLargeError
+        return b"{" + b",".join(parts) + b"}"
 
     def _culprits(self) -> str:
         first, others = self.failed[0], len(self.failed) - 1
@@ -137,3 +146,7 @@ class Outcome:
             if node.state not in ENDED:
                 self._nodes.open += 1
                 self._nodes.skip(node, Reason.OUTCOME, f"it is for another outcome; the run {state}")
+
+
+class _TooLargeError(Exception):
+    """What the run gives back is more than an output may be."""

@@ -48,7 +48,7 @@ class Turns:
 
 
 class Spreads:
-    """Spread tasks of one run; `most` bounds the instances of one.
+    """Spread tasks of one run; `most` bounds the instances of one, `most_bytes` what they give together.
 
     `expansions` are memos of an earlier run that this one repeats, and `reused` the outputs of instances in it.
     """
@@ -60,11 +60,13 @@ class Spreads:
         attempts: Attempts,
         *,
         most: int,
+        most_bytes: int,
         expansions: Mapping[str, bytes],
         reused: Mapping[str, bytes],
     ) -> None:
         """Start with none."""
         self._nodes, self._names, self._attempts, self._most = nodes, names, attempts, most
+        self._most_bytes = most_bytes
         self._expansions, self._reused = expansions, reused
 
     def begin(self, parent: Node) -> None:
@@ -107,6 +109,8 @@ class Spreads:
             before = self._names.output(f"{parent.key}[{iteration - 1}]") if iteration == number else None
             node = self._iteration(parent, iteration, before)
             node.take_up(snapshots[node.key])
+            if iteration < number - 1:
+                self._nodes.forget_output(node)
 
     def resume(self, parent: Node) -> None:
         """Let instances of a parent that was taken up go on."""
@@ -205,7 +209,7 @@ class Spreads:
         elif bad is not None and bad.state is State.CANCELLED:
             self._nodes.cancel(parent, bad.reason or Reason.USER, bad.message)
         elif is_enough(_foreach(parent).require, fan.completed, len(fan.nodes)):
-            self._nodes.complete(parent, self._gathered(fan))
+            self._gather(parent, fan)
         else:
             count = len(fan.nodes) - fan.completed
             told = f"{count} of {len(fan.nodes)} instances failed" + (
@@ -213,16 +217,38 @@ class Spreads:
             )
             self._nodes.fail_with(parent, Reason.INSTANCE_FAILED, told)
 
-    def _gathered(self, fan: Fan) -> bytes:
-        """Join the outputs in the order of the elements, as JSON; they are not kept a second time."""
-        outputs = self._nodes.outputs
-        parts = [outputs.get(node.key, b"null") if node.state is State.COMPLETED else b"null" for node in fan.nodes]
+    def _gather(self, parent: Node, fan: Fan) -> None:
+        """Complete a parent with the outputs of its instances, which are not kept a second time."""
+        try:
+            gathered = self._gathered(fan)
+        except StoreCorruptError as error:
+            self._attempts.fail_unstarted(parent, error, "foreach: ")
+            return
         for node in fan.nodes:
-            outputs.pop(node.key, None)
-        if not fan.is_object:
-            return b"[" + b",".join(parts) + b"]"
-        names = [msgspec.json.encode(node.names["index"]) for node in fan.nodes if node.names is not None]
-        return b"{" + b",".join(name + b":" + part for name, part in zip(names, parts, strict=True)) + b"}"
+            self._nodes.forget_output(node)
+        if gathered is None:
+            told = (
+                f"the outputs of its instances are more than {self._most_bytes:,} bytes together (limits.output_bytes)"
+            )
+            self._nodes.fail_with(parent, Reason.OUTPUT_TOO_LARGE, told)
+        else:
+            self._nodes.complete(parent, gathered)
+
+    def _gathered(self, fan: Fan) -> bytes | None:
+        """Join the outputs in the order of the elements, as JSON; None for more than an output may be.
+
+        Raises StoreCorruptError where one can no longer be read.
+        """
+        parts, room = [], self._most_bytes
+        for node in fan.nodes:
+            part = self._nodes.outputs.get(node.key, b"null") if node.state is State.COMPLETED else b"null"
+            if fan.is_object and node.names is not None:
+                part = msgspec.json.encode(node.names["index"]) + b":" + part
+            parts.append(part)
+            room -= len(part) + 1
+            if room < 0:
+                return None
+        return b"{" + b",".join(parts) + b"}" if fan.is_object else b"[" + b",".join(parts) + b"]"
 
     def _iterate(self, parent: Node, loop: Loop, number: int, before: Any, now: float | None) -> None:
         """Make the next iteration, at once or after the delay."""
@@ -247,12 +273,16 @@ class Spreads:
         loop = parent.task.loop
         if loop is None or parent.planned.control is None or parent.planned.control.ends is None:
             return
-        outputs, number = self._nodes.outputs, node.number
-        outputs.pop(f"{parent.key}[{number - 1}]", None)
+        number = node.number
+        # What an iteration was handed is the output of the one before: of a million of them, one is kept.
+        node.names = None
+        if number > 1:
+            self._nodes.forget_output(self._nodes.by_key[f"{parent.key}[{number - 1}]"])
         if node.state is not State.COMPLETED:
             self._break_off(parent, node)
             return
         try:
+            data = self._nodes.outputs.get(node.key, b"null")
             output = self._names.output(node.key)
             holds = self._names.holds(parent.planned.control.ends, {"iteration": number, "output": output})
         except (ExpressionError, StoreCorruptError) as error:
@@ -261,7 +291,8 @@ class Spreads:
         has_ended = holds if loop.until is not None else not holds
         is_last = number >= loop.max_iterations
         if has_ended or (is_last and loop.at_limit == "complete"):
-            self._nodes.complete(parent, outputs.pop(node.key, b"null"))
+            self._nodes.forget_output(node)
+            self._nodes.complete(parent, data)
         elif parent.doom is not None:
             self._nodes.meet(parent, parent.doom)
         elif is_last:

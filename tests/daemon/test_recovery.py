@@ -32,12 +32,12 @@ def written(life, **fields):
     return msgspec.json.encode({"tasks": tasks})
 
 
-def accept(life, document, limits):
+def accept(life, document, limits, params=None):
     """Record the run of a document as the intake does, in a life that ends before the run begins."""
     plan = judge(document, CATALOGUE, limits)
     life.start()
     life.executor.hold("nothing begins in this life")
-    submission = Submission(workflow=plan.workflow, document=document)
+    submission = Submission(workflow=plan.workflow, document=document, params=params or {})
     run = life.executor.submit(submission, plan).result(20).run
     life.stop()
     return run
@@ -102,3 +102,21 @@ def test_a_run_whose_document_cannot_be_read_any_more_is_ended_and_says_why(make
     assert (ended.state, ended.reason) == (State.FAILED, "invalid")
     assert "when" in ended.message
     assert {task.state for task in ended.tasks} == {State.CANCELLED}
+
+
+def test_a_run_whose_state_cannot_be_known_any_more_is_ended_and_keeps_no_other_from_being_taken_up(make):
+    life = make()
+    task = {"id": "a", "type": "ledger", "ledger": str(life.ledger_path)}
+    routing = {"entry": "a", "state": {"n": "${{ params.day.of }}"}}
+    params = {"day": {"type": "object", "default": {"of": 1}}}
+    document = msgspec.json.encode({"params": params, "routing": routing, "tasks": [task]})
+    runs = [accept(life, document, Limits(), {"day": {"of": 1}})]
+    life = make()
+    runs.append(accept(life, written(life), Limits()))
+    later = make()
+    recovery = Recovery(later.executor, values=later.values, limits=Limits(), ambience=Surroundings())
+    records = [msgspec.structs.replace(record, params={}) for record in later.history.open_runs()]
+    report = recovery.take_up(records)
+    later.start()
+    assert [later.end_of(run).state for run in runs] == [State.FAILED, State.COMPLETED]
+    assert [run for run, _ in report.refused] == runs[:1]

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from engine.errors import StoreCorruptError
 from engine.facts import (
     AlarmReached,
     Begin,
@@ -785,3 +786,55 @@ def test_a_visit_of_a_graph_asks_no_cache():
     talk = Talk(graph([], task("a", cache=Cache())))
     assert orders_of(talk.begin(), Recall) == []
     assert talk.started == [("a[1]", 1)]
+
+
+class _Torn(dict):
+    """Outputs of which those in `lost` can no longer be read."""
+
+    lost = ()
+
+    def get(self, key, default=None):
+        if key in self.lost:
+            raise StoreCorruptError(f"values/{key}", "it is gone")
+        return super().get(key, default)
+
+
+def test_an_output_of_an_instance_that_is_lost_fails_the_task_and_no_more():
+    outputs = _Torn()
+    talk = Talk(Run("r", make_plan(Workflow(tasks=(over("a", [1, 2]),))), outputs=outputs))
+    talk.begin()
+    talk.succeed("a[0]")
+    outputs.lost = ("a[0]",)
+    [fail] = orders_of(talk.succeed("a[1]"), Fail)
+    assert (fail.task, fail.reason) == ("a", Reason.INPUT_LOST)
+
+
+def test_instances_that_give_more_than_an_output_may_be_fail_the_task():
+    talk = Talk(Run("r", make_plan(Workflow(tasks=(over("a", [1, 2, 3]),))), max_output=25))
+    talk.begin()
+    for key in ("a[0]", "a[1]"):
+        talk.succeed(key, b'"0123456"')
+    [fail] = orders_of(talk.succeed("a[2]", b'"0123456"'), Fail)
+    assert fail.reason is Reason.OUTPUT_TOO_LARGE
+    assert "25 bytes" in fail.message
+
+
+def test_a_run_that_gives_back_more_than_an_output_may_be_fails():
+    talk = Talk(Run("r", make_plan(Workflow(tasks=(task("a"), task("b")))), max_output=25, is_called=True))
+    talk.begin()
+    talk.succeed("a", b'"0123456789"')
+    [finish] = orders_of(talk.succeed("b", b'"0123456789"'), Finish)
+    assert (finish.state, finish.reason) == (State.FAILED, Reason.OUTPUT_TOO_LARGE)
+
+
+def test_a_loop_keeps_two_outputs_however_long_it_is():
+    outputs = {}
+    workflow = Workflow(tasks=(task("a", loop=Loop(max_iterations=50, until="iteration == 50")),))
+    run = Run("r", make_plan(workflow), outputs=outputs)
+    talk = Talk(run)
+    talk.begin()
+    for iteration in range(1, 51):
+        talk.succeed(f"a[{iteration}]", b'"x"')
+        assert len(outputs) <= 2
+    assert outputs == {"a": b'"x"'}
+    assert run.state is State.COMPLETED
