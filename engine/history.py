@@ -20,12 +20,13 @@ from engine.errors import (
     TaskUnknownError,
     WorkflowUnknownError,
 )
-from engine.recall import Record, attempt_view, event_view, open_run, run_in_full, run_view, written
+from engine.recall import Record, approval_view, attempt_view, event_view, open_run, run_in_full, run_view, written
 from engine.rows import plain
-from engine.states import ENDED, ClaimState, State
+from engine.states import ENDED, ClaimState, Reason, State
 from engine.tables import attempts, claims, events, offers, runs, tasks, workflows
 from engine.values import Values
 from engine.views import (
+    ApprovalView,
     AttemptView,
     Counts,
     DueView,
@@ -85,26 +86,29 @@ class History:
             self._nothing.dispose()
             self._nothing = None
 
-    def runs(
+    def runs(  # noqa: PLR0913 -- filters, each by its name
         self,
         *,
         state: str | None = None,
         workflow: str | None = None,
         trigger: str | None = None,
         parent: str | None = None,
+        with_called: bool = True,
         since: float | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> list[RunView]:
         """List runs without their tasks, newest first.
 
-        `trigger` is a trigger's type, `parent` the id of the run that called it, `since` wall seconds; `before` is the
-        id of the last run of the page before.
+        `trigger` is a trigger's type, `parent` the id of the run that called it; `with_called` false leaves out all
+        that were called by others. `since` is wall seconds, `before` the id of the last run of the page before.
         Raises RunUnknownError if there is no run `before`.
         """
         wanted = {runs.c.state: state, runs.c.workflow: workflow, runs.c.trigger_type: trigger, runs.c.parent: parent}
         given = {column: plain(value) for column, value in wanted.items() if value is not None}
         query = select(*_SHOWN).where(*(column == value for column, value in given.items()))
+        if not with_called:
+            query = query.where(runs.c.parent.is_(None))
         if since is not None:
             query = query.where(runs.c.created_at >= since)
         newest = query.order_by(runs.c.created_at.desc(), runs.c.pk.desc()).limit(limit)
@@ -180,6 +184,17 @@ class History:
         return [
             open_run(row, texts[row.workflow_pk], parts.get(row.pk, []), offer.get(row.pk, []), record) for row in found
         ]
+
+    def approvals(self, run: str | None = None) -> list[ApprovalView]:
+        """List the tasks that wait for a person, of all runs or of one, the oldest first; raises as `run`."""
+        columns = (runs.c.id, runs.c.workflow, tasks.c.key, tasks.c.memo, tasks.c.started_at)
+        asked = (runs.c.state.in_(_OPEN), tasks.c.state == State.WAITING, tasks.c.reason == Reason.APPROVAL)
+        query = select(*columns).join(tasks, tasks.c.run_pk == runs.c.pk).where(*asked)
+        with self._reading() as connection:
+            if run is not None:
+                query = query.where(runs.c.pk == _find(connection, run))
+            found = connection.execute(query.order_by(tasks.c.started_at, *_IN_ORDER)).all()
+        return [approval_view(row) for row in found]
 
     def outputs(self, run: str) -> dict[str, bytes]:
         """Return the output of every COMPLETED task of a run as JSON: what a run that repeats it may reuse.

@@ -16,6 +16,7 @@ from engine.states import Reason, State
 from engine.submission import Parent
 from engine.values import Values
 from engine.views import (
+    ApprovalView,
     AttemptView,
     ChildView,
     EventView,
@@ -100,6 +101,23 @@ def attempt_view(row: Any) -> AttemptView:
         seconds=row.seconds,
         cpu_seconds=row.cpu_seconds,
         memory_bytes=row.memory_bytes,
+    )
+
+
+def approval_view(row: Any) -> ApprovalView:
+    """Show what waits for a person: the memo of its task is what is asked."""
+    asked = msgspec.json.decode(row.memo)
+    until = asked.get("until")
+    return ApprovalView(
+        run=row.id,
+        workflow=row.workflow,
+        task=row.key,
+        message=asked["message"],
+        form=asked.get("form"),
+        data=asked.get("data"),
+        since=rfc3339(row.started_at),
+        until=rfc3339(until),
+        on_timeout=None if until is None else asked["on_timeout"],
     )
 
 

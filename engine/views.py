@@ -75,6 +75,23 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
         return {task.id: msgspec.json.decode(task.output) for task in good}
 
 
+class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
+    """Show a task that waits for a person: what is asked, since when, until when, and what no answer counts as.
+
+    `form` is a JSON Schema, null where any data will do; `data` fills it in where an approval brings none.
+    """
+
+    run: str
+    workflow: str
+    task: str
+    message: str
+    form: Any
+    data: Any
+    since: str | None
+    until: str | None
+    on_timeout: str | None
+
+
 class RunEnd(NamedTuple):
     """Say how a run ended and what it gives back (JSON): what its parent asks."""
 
