@@ -3,7 +3,9 @@
 Blocking; `routes` calls it in a thread. Raises the errors of the tree, nothing else.
 """
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +20,8 @@ from daemon.rerun import reusable
 from engine import natives, strictjson
 from engine.assignments import origin_of
 from engine.attemptlog import LogReader
+from engine.clock import ticks
+from engine.decisions import Decision
 from engine.errors import (
     DaemonRefusedError,
     DocumentInvalidError,
@@ -29,11 +33,15 @@ from engine.limits import Limits
 from engine.states import ENDED, Reason, State
 from engine.submission import Receipt
 from engine.task import Catalogue
-from engine.views import EventView, RunView
+from engine.views import ApprovalView, EventView, RunView
+from engine.waits import Waits
 
 LAST = "last"
 _READY = "ready"
 _ANSWER_SECONDS = 30.0
+# How long the status waits for an executor that is busy; it says the rest without it then.
+_SURVEY_SECONDS = 2.0
+_LOOK_SECONDS = 0.005
 _SHOWN = 20
 # As many running runs are looked into for what their tasks wait for.
 _LOOKED_INTO = 5
@@ -87,8 +95,23 @@ class Desk:
             "tasks": counts.tasks,
             "running": running,
             "waiting": waiting,
+            "waits": self._waits(),
             "held_up": list(self._held_up(running[:_LOOKED_INTO])) if is_held_up else [],
             **{name: ask() for name, ask in list(self._parts.items())},
+        }
+
+    def _waits(self) -> dict[str, Any]:
+        """Say what waits for a slot, for earlier runs, and for a person."""
+        found = Waits()
+        if self._phase() == _READY:
+            with contextlib.suppress(TimeoutError, ExecutorStoppedError):
+                found = self._assembly.executor.waits().result(_SURVEY_SECONDS)
+        approvals = self._assembly.history.approvals()[:_SHOWN] if found.persons else []
+        return {
+            "pools": found.pools,
+            "tasks": found.tasks[:_SHOWN],
+            "runs": found.runs[:_SHOWN],
+            "approvals": approvals,
         }
 
     def _state(self) -> str:
@@ -103,10 +126,13 @@ class Desk:
             raise WishUnknownError(name, "show")
         return self._parts[name]()
 
-    def submit(self, body: bytes, user: str, *, file: str | None = None, name: str = "") -> Receipt:
+    def submit(
+        self, body: bytes, user: str, *, file: str | None = None, name: str = "", use_cache: bool = True
+    ) -> Receipt:
         """Take a workflow document, or a request for a workflow known by name or written into the request itself.
 
-        `file` is what a command line read the document from, `name` is for a document that gives itself none. Raises
+        `file` is what a command line read the document from, `name` is for a document that gives itself none, and
+        `use_cache` holds for a document as for a request that says nothing about it. Raises
         DocumentInvalidError, ParamsInvalidError, WorkflowUnknownError, and ExecutorStoppedError during a drain.
         """
         self._refuse_if_draining()
@@ -117,27 +143,30 @@ class Desk:
         if problems:
             raise DocumentInvalidError(problems)
         if request is None:
-            return intake.submit(body, Origin(trigger=trigger), name=name)
+            return intake.submit(body, Origin(trigger=trigger, use_cache=use_cache), name=name)
         origin = Origin(
             trigger=trigger,
             params=request.params,
             idempotency_key=request.idempotency_key,
             priority=request.priority or 0,
             run_at=request.run_at,
+            use_cache=request.use_cache and use_cache,
         )
         if inline is not None:
             return intake.submit(inline, origin, name=name)
         return intake.submit_named(request.workflow, origin)
 
     def run(self, name: str) -> RunView:
-        """Show a run; `last` is the newest."""
+        """Show a run; `last` is the newest that no other run called."""
         if name == LAST:
-            newest = self._assembly.history.runs(limit=1)
+            newest = self._assembly.history.runs(limit=1, with_called=False)
             name = newest[0].id if newest else name
         return self._assembly.history.run(name)
 
     def runs(self, **filters: Any) -> list[RunView]:
         """List runs as `History.runs` does."""
+        if filters.get("parent"):
+            filters["parent"] = self.run(filters["parent"]).id
         return self._assembly.history.runs(**filters)
 
     def events(self, run: str, after: int, limit: int) -> list[EventView]:
@@ -157,13 +186,57 @@ class Desk:
 
     def cancel(self, run: str, message: str) -> RunView:
         """End a live run; raises RunEndedError for any other."""
-        view = self.run(run)
-        if view.state in ENDED:
-            raise RunEndedError(view.id, view.state)
+        view = self._live(run)
         self._assembly.executor.cancel(view.id, reason=Reason.USER, message=message).result(_ANSWER_SECONDS)
         return self._assembly.history.run(view.id)
 
-    def retry(self, run: str, start: str | None, user: str) -> Receipt:
+    def approvals(self, run: str | None = None) -> list[ApprovalView]:
+        """List what waits for a person, of one run or of all."""
+        return self._assembly.history.approvals(None if run is None else self.run(run).id)
+
+    def decide(self, run: str, task: str, user: str, *, is_approved: bool, note: str = "", data: Any = None) -> RunView:
+        """Approve or reject what waits for a person; `data` fills in its form, null is what the task has for it.
+
+        Raises RunEndedError, TaskUnknownError, NotWaitingError, and DecisionInvalidError where the data do not fit.
+        """
+        key = self._live(run).id
+        decision = Decision(is_approved=is_approved, actor=user, note=note, data=data)
+        self._assembly.executor.decide(key, task, decision).result(_ANSWER_SECONDS)
+        return self._recorded(key, lambda view: not _waits_for_person(view, task))
+
+    def pause_run(self, run: str, user: str, message: str) -> RunView:
+        """Let nothing more of a live run start until `resume_run`, also after a restart; what runs goes on."""
+        key = self._live(run).id
+        told = f"{user or 'a person'}: {message}" if message else user or "a person"
+        self._assembly.executor.pause_run(key, message=told, actor=user).result(_ANSWER_SECONDS)
+        return self._recorded(key, _is_paused)
+
+    def resume_run(self, run: str, user: str, message: str) -> RunView:
+        """Let a paused run go on; raises DaemonRefusedError for one that is not paused."""
+        view = self._live(run)
+        if not _is_paused(view):
+            raise DaemonRefusedError(f"run {view.id} is {view.state} and not paused")
+        self._assembly.executor.resume_run(view.id, message=message, actor=user).result(_ANSWER_SECONDS)
+        return self._recorded(view.id, lambda found: not _is_paused(found))
+
+    def _recorded(self, run: str, is_so: Callable[[RunView], bool]) -> RunView:
+        """Return a run when what was asked is durable: the executor answers a moment before it writes."""
+        pause, end = threading.Event(), ticks() + _ANSWER_SECONDS
+        while True:
+            view = self._assembly.history.run(run)
+            if is_so(view) or view.state in ENDED:
+                return view
+            if ticks() > end:
+                raise TimeoutError
+            pause.wait(_LOOK_SECONDS)
+
+    def _live(self, run: str) -> RunView:
+        view = self.run(run)
+        if view.state in ENDED:
+            raise RunEndedError(view.id, view.state)
+        return view
+
+    def retry(self, run: str, start: str | None, user: str, *, use_cache: bool = True) -> Receipt:
         """Run again what did not complete, as a new run; from `start` on where it is given.
 
         Raises RunNotEndedError for a live run, DaemonRefusedError where nothing is to be done again.
@@ -187,6 +260,7 @@ class Desk:
             reused=kept.reused,
             expansions=kept.expansions,
             called=kept.called,
+            use_cache=use_cache,
         )
         return intake.submit(document, origin, name=view.workflow)
 
@@ -238,6 +312,15 @@ class Desk:
                     "reason": task.reason,
                     "message": task.message,
                 }
+
+
+def _is_paused(view: RunView) -> bool:
+    return (view.state, view.reason) == (State.WAITING, Reason.PAUSED)
+
+
+def _waits_for_person(view: RunView, task: str) -> bool:
+    states = {each.id: (each.state, each.reason) for each in view.tasks or ()}
+    return states.get(task) == (State.WAITING, Reason.APPROVAL)
 
 
 def _parted(body: bytes, limits: Limits) -> tuple[bytes | None, bytes]:

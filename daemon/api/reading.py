@@ -13,6 +13,7 @@ from engine import strictjson
 from engine.clock import epoch
 from engine.errors import DocumentInvalidError
 from engine.limits import Limits
+from engine.problems import meant, quoted
 
 _BODY_SECONDS = 60.0
 _WISH_BYTES = 64 * 1024
@@ -44,6 +45,32 @@ def text(wish: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise BadQueryError(f"{name} must be a text")
     return value
+
+
+def flag(wish: dict[str, Any], name: str, *, default: bool) -> bool:
+    """Return a truth value from a wish."""
+    value = wish.get(name, default)
+    if not isinstance(value, bool):
+        raise BadQueryError(f"{name} must be true or false")
+    return value
+
+
+def only(wish: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return a wish that has no other keys than these: of what is decided, nothing may go unnoticed."""
+    for key in wish:
+        if key not in names:
+            raise BadQueryError(f"there is no {quoted(key)} here; {meant(key, names) or 'it has ' + ', '.join(names)}")
+    return wish
+
+
+def choice(request: Request, name: str, *, default: bool) -> bool:
+    """Return a truth value from the query, written `true` or `false`."""
+    given = request.query_params.get(name)
+    if given is None:
+        return default
+    if given not in ("true", "false"):
+        raise BadQueryError(f"{name} must be true or false, not {given[:40]!r}")
+    return given == "true"
 
 
 def short(request: Request, name: str, most: int) -> str | None:

@@ -18,12 +18,15 @@ from daemon.api.desk import Desk
 from daemon.api.route import Route
 from engine.errors import DropmillError
 from engine.task import Catalogue
-from engine.views import EventView, RunView
+from engine.views import ApprovalView, EventView, RunView
 
 _MOST_ROWS = 500
 _MOST_EVENTS = 10_000
 _LONGEST_NAME, _LONGEST_FILE = 255, 4096
 _ANSWER_SECONDS = 30.0
+_LONGEST_NOTE = 4096
+# The type of trigger of a run that another run called.
+_CALLED = "workflow"
 
 
 async def _ask(function: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -56,6 +59,7 @@ async def submit(desk: Desk, request: Request) -> Response:
     named = {
         "file": reading.short(request, "file", _LONGEST_FILE),
         "name": reading.short(request, "name", _LONGEST_NAME) or "",
+        "use_cache": reading.choice(request, "use_cache", default=True),
     }
     receipt = await _ask(desk.submit, await reading.document(request), _user(request), **named)
     view = await _ask(desk.run, receipt.run)
@@ -70,11 +74,18 @@ async def list_runs(desk: Desk, request: Request) -> Response:
         state=wanted.get("state"),
         workflow=wanted.get("workflow"),
         trigger=wanted.get("trigger"),
+        parent=wanted.get("parent"),
+        with_called=reading.choice(request, "all", default=False) or "parent" in wanted or _names_calls(request),
         before=wanted.get("before"),
         since=reading.instant(request, "since"),
         limit=reading.number(request, "limit", 50, 1, _MOST_ROWS),
     )
     return _json(found)
+
+
+def _names_calls(request: Request) -> bool:
+    """Tell whether only called runs are asked for, so that leaving them out would leave nothing."""
+    return bool(request.query_params.get("trigger") == _CALLED)
 
 
 async def show_run(desk: Desk, request: Request) -> Response:
@@ -111,9 +122,51 @@ async def cancel(desk: Desk, request: Request) -> Response:
 
 async def retry(desk: Desk, request: Request) -> Response:
     """Run again what did not complete, as a new run."""
-    start = reading.text(await reading.wish(request), "from")
-    receipt = await _ask(desk.retry, request.path_params["run"], start, _user(request))
+    wish = await reading.wish(request)
+    start, use_cache = reading.text(wish, "from"), reading.flag(wish, "use_cache", default=True)
+    receipt = await _ask(desk.retry, request.path_params["run"], start, _user(request), use_cache=use_cache)
     return _json(await _ask(desk.run, receipt.run), 201)
+
+
+async def list_approvals(desk: Desk, request: Request) -> Response:
+    """List what waits for a person."""
+    return _json(await _ask(desk.approvals, request.query_params.get("run")))
+
+
+async def approve(desk: Desk, request: Request) -> Response:
+    """Approve what waits for a person."""
+    wish = reading.only(await reading.wish(request), "note", "data")
+    return await _decide(desk, request, wish, is_approved=True, data=wish.get("data"))
+
+
+async def reject(desk: Desk, request: Request) -> Response:
+    """Reject what waits for a person."""
+    return await _decide(desk, request, reading.only(await reading.wish(request), "note"), is_approved=False)
+
+
+async def _decide(desk: Desk, request: Request, wish: dict[str, Any], **decision: Any) -> Response:
+    named = request.path_params
+    note = _note(wish, "note")
+    return _json(await _ask(desk.decide, named["run"], named["task"], _user(request), note=note, **decision))
+
+
+def _note(wish: dict[str, Any], name: str) -> str:
+    text = (reading.text(wish, name) or "").strip()
+    if len(text) > _LONGEST_NOTE:
+        raise problems.BadQueryError(f"{name} must have at most {_LONGEST_NOTE} characters, not {len(text)}")
+    return text
+
+
+async def pause_run(desk: Desk, request: Request) -> Response:
+    """Let nothing more of a run start."""
+    message = _note(reading.only(await reading.wish(request), "message"), "message")
+    return _json(await _ask(desk.pause_run, request.path_params["run"], _user(request), message))
+
+
+async def resume_run(desk: Desk, request: Request) -> Response:
+    """Let a paused run go on."""
+    message = _note(reading.only(await reading.wish(request), "message"), "message")
+    return _json(await _ask(desk.resume_run, request.path_params["run"], _user(request), message))
 
 
 async def pause(desk: Desk, request: Request) -> Response:
@@ -166,6 +219,8 @@ _FILTERS = {
     "state": "Only runs in this state.",
     "workflow": "Only runs of this workflow.",
     "trigger": "Only runs that this type of trigger has caused.",
+    "parent": "Only runs that the run with this id has called.",
+    "all": "`true`: also runs that other runs have called; they are left out unless `parent` or `trigger` asks.",
     "since": "Only runs from this instant on, in RFC 3339.",
     "before": "The page behind the run with this id.",
     "limit": f"At most so many, up to {_MOST_ROWS}.",
@@ -175,6 +230,7 @@ _OF_ATTEMPT = {"task": "The id of the task.", "attempt": "Its attempt, counted f
 _NAMED = {
     "file": "What a command line read the document from; the trigger is `cli` then.",
     "name": "A name for a document that gives itself none.",
+    "use_cache": "`false`: the cache is left alone, as by the key of this name in a request.",
 }
 _ANY = dict[str, Any]
 
@@ -205,7 +261,41 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/v1/runs/{run}/document", "The document that a run was made from.", show_document, _ANY),
     Route("GET", "/api/v1/runs/{run}/logs", "What an attempt has said.", show_log, str, None, _OF_ATTEMPT),
     Route("POST", "/api/v1/runs/{run}/cancel", "End a live run; body: message.", cancel, RunView, _ANY),
-    Route("POST", "/api/v1/runs/{run}/retry", "Run again what did not complete; body: from.", retry, RunView, _ANY),
+    Route(
+        "POST",
+        "/api/v1/runs/{run}/retry",
+        "Run again what did not complete; body: from, use_cache.",
+        retry,
+        RunView,
+        _ANY,
+    ),
+    Route("POST", "/api/v1/runs/{run}/pause", "Start nothing more of a run; body: message.", pause_run, RunView, _ANY),
+    Route("POST", "/api/v1/runs/{run}/resume", "Let a paused run go on; body: message.", resume_run, RunView, _ANY),
+    Route(
+        "POST",
+        "/api/v1/runs/{run}/tasks/{task}/approve",
+        "Approve what waits for a person; body: note, and data that fill in its form.",
+        approve,
+        RunView,
+        _ANY,
+    ),
+    Route(
+        "POST",
+        "/api/v1/runs/{run}/tasks/{task}/reject",
+        "Reject what waits for a person; body: note.",
+        reject,
+        RunView,
+        _ANY,
+    ),
+    Route(
+        "GET",
+        "/api/v1/approvals",
+        "What waits for a person: what is asked, since when, until when.",
+        list_approvals,
+        list[ApprovalView],
+        None,
+        {"run": "Only of this run."},
+    ),
     Route("POST", "/api/v1/pause", "Start no further task; body: reason.", pause, _ANY, _ANY),
     Route("POST", "/api/v1/resume", "Start tasks again.", resume, _ANY),
     Route("POST", "/api/v1/drain", "Take nothing new, finish what lives, then stop.", drain, _ANY),
