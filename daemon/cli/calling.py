@@ -17,6 +17,7 @@ from daemon.whereabouts import socket_file
 from engine.errors import (
     DaemonAbsentError,
     DaemonRefusedError,
+    DecisionInvalidError,
     DocumentInvalidError,
     DropmillError,
     InputError,
@@ -147,10 +148,9 @@ def _refusal(status: int, data: bytes) -> DropmillError:
         said = msgspec.json.decode(data, type=_Refusal)
     except msgspec.MsgspecError:
         return DaemonRefusedError(f"the daemon answered with status {status} and nothing that can be read")
-    if said.problems and said.code == ParamsInvalidError.code:
-        return ParamsInvalidError(said.problems)
     if said.problems:
-        return DocumentInvalidError(said.problems)
+        of_code = {kind.code: kind for kind in (ParamsInvalidError, DecisionInvalidError)}
+        return of_code.get(said.code, DocumentInvalidError)(said.problems)
     return InputError(said.detail) if status in _INPUT else DaemonRefusedError(said.detail)
 
 

@@ -54,7 +54,22 @@ def tasks(context: click.Context, _parameter: click.Parameter, incomplete: str) 
 
         with memory.opened(config) as history:
             run = history.run(memory.find(history, context.params["run"]))
-        return {task.id: f"{task.type} {task.state}" for task in run.tasks or ()}
+        # Of what may be thousands of instances, those of a task that is typed already.
+        named = [task for task in run.tasks or () if "[" in incomplete or "[" not in task.id]
+        return {task.id: f"{task.type} {task.state}" for task in named}
+
+    return _offered(context, incomplete, ids)
+
+
+def waiting(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer what waits for a person in the run that the argument `run` names."""
+
+    def ids(config: "Config") -> Mapping[str, str]:
+        from daemon.cli import memory
+
+        with memory.opened(config) as history:
+            asked = history.approvals(memory.find(history, context.params["run"]))
+        return {each.task: each.message for each in asked}
 
     return _offered(context, incomplete, ids)
 

@@ -49,13 +49,13 @@ def expect(config: Config, name: str) -> None:
 
 
 def find(history: "History", name: str) -> str:
-    """Return what `history` knows a run by: the id of the newest for `last`, else the name as given.
+    """Return what `history` knows a run by: the id of the newest that none called for `last`, else the name as given.
 
     Raises InputError where `last` is asked for and there is no run yet.
     """
     if name != LAST:
         return name
-    newest = history.runs(limit=1)
+    newest = history.runs(limit=1, with_called=False)
     if not newest:
         raise _nothing_yet()
     return newest[0].id

@@ -3,7 +3,8 @@
 Called by `run` when the run has ended and the live picture is gone.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -72,8 +73,11 @@ class Outcome:
             self._out.line(Styled(f"run {run.id}", "faint"))
 
     def outputs(self, plan: Plan) -> None:
-        """Show what the last tasks handed on: those nothing depends on."""
-        last = [self._tasks[key] for key in plan.tasks if not plan.graph.dependants[key]]
+        """Show what the run gives back, else what its last tasks handed on: those nothing depends on."""
+        if not isinstance(self._run.output, msgspec.UnsetType):
+            self._say(Styled("output", "head"), bytes(self._run.output))
+            return
+        last = [self._tasks[key] for key in plan.graph.order if not plan.graph.dependants[key]]
         telling = [task for task in last if task.state is State.COMPLETED and readable(bytes(task.output))]
         for task in telling[:_OUTPUTS_SHOWN]:
             self._say(Styled(task.id, "head"), bytes(task.output))
@@ -83,6 +87,9 @@ class Outcome:
     def failures(self, *, is_kept: bool) -> None:
         """Show what failed, what it said last, and where the whole log is."""
         failed = [task for task in self._tasks.values() if task.state is State.FAILED]
+        # Of a task that came to instances, those that failed say what went wrong.
+        parents = {task.id.partition("[")[0] for task in failed if "[" in task.id}
+        failed = [task for task in failed if task.id not in parents]
         for task in failed[:_FAILURES_SHOWN]:
             self._failure(task, is_kept=is_kept)
             self.gap()
@@ -121,10 +128,12 @@ class Outcome:
             self._out.line(Styled(f"  … {len(lines):,} lines in all; `dropmill show --json` has them", "faint"))
 
     def _counts(self) -> str:
-        return ", ".join(self._count())
+        """Count the tasks, and apart from them the instances they came to."""
+        tasks = ", ".join(_counted(task.state for task in self._tasks.values() if "[" not in task.id))
+        instances = [task.state for task in self._tasks.values() if "[" in task.id]
+        return f"{tasks}; {len(instances):,} instances: {', '.join(_counted(instances))}" if instances else tasks
 
-    def _count(self) -> Iterator[str]:
-        for at in State:
-            count = sum(task.state is at for task in self._tasks.values())
-            if count:
-                yield f"{count:,} {at.lower()}"
+
+def _counted(states: Iterable[State]) -> Iterator[str]:
+    found = Counter(states)
+    return (f"{found[at]:,} {at.lower()}" for at in State if found[at])

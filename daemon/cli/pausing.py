@@ -1,10 +1,11 @@
-"""A wish that the daemon fulfils if there is one, and that can be fulfilled without one too.
+"""A wish that the daemon fulfils if there is one, and that can be fulfilled without one too; a pause of one run cannot.
 
 Called by the commands that change what lies in the state folder: `pause`, `resume`, `schedule`, `prune`.
 """
 
 from typing import Any
 
+from daemon.cli import calling
 from daemon.cli.calling import Daemon
 from daemon.config import Config
 from daemon.ownership import owner_of
@@ -26,3 +27,8 @@ def asked(config: Config, path: str, wish: dict[str, Any]) -> bool:
         make_folder(config.paths.state)
         return False
     return True
+
+
+def of_run(config: Config, run: str, verb: str, message: str) -> Any:
+    """Have one run paused or resumed, and return it; raises as `Daemon.post` does."""
+    return Daemon(config).post(calling.of_run(run, verb), {"message": message} if message else {})

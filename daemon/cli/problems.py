@@ -10,6 +10,7 @@ from daemon.cli.output import Output
 from daemon.cli.text import Styled, escaped
 from engine.errors import (
     ConfigInvalidError,
+    DecisionInvalidError,
     DocumentInvalidError,
     DropmillError,
     ParamsInvalidError,
@@ -32,7 +33,10 @@ def complain(err: Output, error: DropmillError, document: bytes | None = None, n
         # What is in the way of a change of the settings; they themselves are sound.
         for problem in error.problems:
             err.line(Styled("error: ", "bad"), str(problem))
-    elif isinstance(error, DocumentInvalidError | ParamsInvalidError | ConfigInvalidError | ScheduleInvalidError):
+    elif isinstance(
+        error,
+        DocumentInvalidError | ParamsInvalidError | DecisionInvalidError | ConfigInvalidError | ScheduleInvalidError,
+    ):
         subject = f"{error.what} {error.source}" if error.source else error.what
         err.line(Styled("error: ", "bad"), f"{subject} cannot be used:")
         for problem in error.problems:

@@ -25,13 +25,14 @@ ENTRIES: dict[str, Entry] = {
         "Run", "End a run of the daemon: what runs is asked to end and killed after its grace, the rest does not start."
     ),
     "retry": Entry("Run", "Run again what did not complete, and all behind it, as a new run."),
+    "approvals": Entry("Decide", "List what waits for a person: what is asked, since when, until when."),
+    "approve": Entry("Decide", "Approve a task that waits for a person."),
+    "reject": Entry("Decide", "Reject a task that waits for a person."),
     "status": Entry(
         "Watch over", "Say whether a daemon is ready, what runs, what waits and why, what is due next, what is wrong."
     ),
-    "pause": Entry("Watch over", "Let no further task start until `resume`, also after a restart; what runs goes on."),
-    "resume": Entry(
-        "Watch over", "Let tasks start again after `pause`; without a daemon, the next one does not start paused."
-    ),
+    "pause": Entry("Watch over", "Let no further task of RUN, or of any, start until `resume`, also after a restart."),
+    "resume": Entry("Watch over", "Let tasks of RUN, or of all, start again after `pause`."),
     "drain": Entry("Watch over", "Let the daemon take nothing new, finish the runs that live, and stop."),
     "doctor": Entry(
         "Watch over", "Look at everything that could be in the way of a daemon, and say what to do about it."

@@ -109,7 +109,7 @@ def _plan_of(daemon: Daemon, config: Config, run: str) -> Plan:
 
 def _watched(daemon: Daemon, receipt: Receipt, plan: Plan, show: Show, heard: Heard) -> Ended:
     """Follow a run of the daemon to its end, or to the second signal."""
-    progress = Progress((task.id, task.type) for task in plan.workflow.tasks)
+    progress = Progress((key, planned.task.type) for key, planned in plan.tasks.items())
     view = show(receipt, plan, progress)
     over = threading.Event()
     thread = threading.Thread(target=_listen, args=(daemon, receipt.run, heard, over), name="events", daemon=True)

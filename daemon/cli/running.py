@@ -63,6 +63,7 @@ class Here:
         """Touch nothing yet."""
         self._config, self._document = config, document
         self._heard: Heard = SimpleQueue()
+        self._run = ""
 
     def run(self, make_origin: Callable[[Workflow], Origin], show: Show, say: Callable[[str], None]) -> Ended:
         """Take the state folder, run, and let go of everything; `say` tells what is waited for.
@@ -79,7 +80,7 @@ class Here:
                 # From here on there is a run to cancel: an interruption would leave it open.
                 signals.into(self._heard)
                 receipt = assembly.intake.submit(self._document.data, origin, name=self._document.name)
-                progress = Progress((task.id, task.type) for task in plan.workflow.tasks)
+                progress = Progress((key, planned.task.type) for key, planned in plan.tasks.items())
                 cut = self._follow(assembly, receipt, progress, show(receipt, plan, progress))
             finally:
                 signals.into(None)
@@ -94,9 +95,12 @@ class Here:
             return None
         return follow(self._heard, progress, view, lambda: assembly.executor.cancel(receipt.run))
 
-    def _listen(self, _run: str, orders: Sequence[Order], now: float) -> None:
-        # Read in the thread that follows: this one has runs to carry out.
-        self._heard.put(changes(orders, now))
+    def _listen(self, run: str, orders: Sequence[Order], now: float) -> None:
+        # The first that is heard of is the one that was submitted; others are those that it calls.
+        self._run = self._run or run
+        if run == self._run:
+            # Read in the thread that follows: this one has runs to carry out.
+            self._heard.put(changes(orders, now))
 
     def _die(self, error: BaseException) -> None:
         self._heard.put(Died(error))

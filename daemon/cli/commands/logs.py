@@ -52,6 +52,10 @@ def _show_task(
             f"task {task} of run {run.id} has had {known[task].attempts} attempts, so there is no attempt {attempt}"
         )
         raise InputError(message)
+    instances = [each for each in known if each.startswith(f"{task}[")]
+    if instances and not known[task].attempts:
+        named = ", ".join(instances[:3]) + (", …" if len(instances) > len(instances[:3]) else "")
+        raise InputError(f"task {task} came to {len(instances):,} instances, and each has a log of its own: {named}")
     log = TaskLog(call, history, run.id, task)
     if follow:
         return log.follow(attempt)

@@ -63,6 +63,11 @@ def _described(plan: "Plan") -> dict[str, Any]:
         "order": graph.order,
         "layers": graph.layers,
         "critical_path": critical,
+        "hooks": {phase: members for phase, members in plan.phases.items() if phase != "tasks"},
+        "edges": [
+            {"from": edge.source, "to": edge.target, "condition": edge.condition}
+            for edge in (plan.workflow.routing.edges if plan.workflow.routing else ())
+        ],
         "tasks": [
             {
                 "id": task.id,

@@ -11,11 +11,14 @@ from daemon.cli.invocation import Invocation
 @click.option(
     "--from", "start", metavar="TASK", help="Run TASK and all behind it anew.", shell_complete=completing.tasks
 )
+@click.option(
+    "--no-cache", is_flag=True, help="Leave the cache alone: nothing is taken from it, and nothing put into it."
+)
 @click.option("--wait", is_flag=True, help="Show how it goes until its end; the exit status is 0 only if it COMPLETED.")
 @click.option("--json", "as_json", is_flag=True, help="Print the new run as JSON; with --wait as it has ended.")
 @invocation.options()
 @click.pass_obj
-def command(call: Invocation, /, *, run: str, start: str | None, wait: bool, as_json: bool) -> int:
+def command(call: Invocation, /, *, run: str, start: str | None, no_cache: bool, wait: bool, as_json: bool) -> int:
     """Run again what did not complete, and all behind it, as a new run.
 
     What completed before keeps its output. RUN is an id, a beginning or an end of it that fits no other, or `last`.
@@ -24,7 +27,8 @@ def command(call: Invocation, /, *, run: str, start: str | None, wait: bool, as_
     from daemon.cli.text import Styled
 
     daemon = Daemon(call.config)
-    made = daemon.post(of_run(run, "retry"), {} if start is None else {"from": start})
+    wish = ({} if start is None else {"from": start}) | ({"use_cache": False} if no_cache else {})
+    made = daemon.post(of_run(run, "retry"), wish)
     if wait:
         return _wait(call, made["id"], as_json=as_json)
     if as_json:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _RUN_STATES = [state.value for state in State if state is not State.SKIPPED]
 _TRIGGERS = ["inbox", "schedule", "api", "cli", "workflow", "rerun"]
+# The trigger of a run that another one called.
+_CALLED = "workflow"
 _LIMIT = 20
 
 
@@ -27,6 +29,8 @@ _LIMIT = 20
 @click.option(
     "--limit", metavar="N", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="At most so many."
 )
+@click.option("--parent", metavar="RUN", help="Only runs that this one has called.", shell_complete=completing.runs)
+@click.option("--all", "everything", is_flag=True, help="Also runs that other runs have called.")
 @click.option("--before", metavar="RUN", help="The page behind this run.", shell_complete=completing.runs)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @invocation.options()
@@ -39,10 +43,15 @@ def command(  # noqa: PLR0913 -- one argument for each option
     trigger: str | None,
     since: str | None,
     limit: int,
+    parent: str | None,
+    everything: bool,
     before: str | None,
     as_json: bool,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first.
+
+    Runs that other runs have called are left out unless --all, --parent or --trigger workflow asks for them.
+    """
     from daemon.cli import memory
     from engine.clock import wall
 
@@ -53,12 +62,22 @@ def command(  # noqa: PLR0913 -- one argument for each option
     if memory.is_there(call.config):
         with memory.opened(call.config) as history:
             last = None if before is None else history.run(memory.find(history, before)).id
-            found = history.runs(state=state, workflow=workflow, trigger=trigger, since=first, before=last, limit=limit)
+            caller = None if parent is None else history.run(memory.find(history, parent)).id
+            found = history.runs(
+                state=state,
+                workflow=workflow,
+                trigger=trigger,
+                parent=caller,
+                with_called=everything or caller is not None or trigger == _CALLED,
+                since=first,
+                before=last,
+                limit=limit,
+            )
     if as_json:
         call.out.json(found)
         return
     if not found:
-        is_filtered = any(value is not None for value in (state, workflow, trigger, since, before))
+        is_filtered = any(value is not None for value in (state, workflow, trigger, since, parent, before))
         call.out.line("No run fits." if is_filtered else "No run is recorded yet; `dropmill run FILE` makes one.")
         return
     orphans = [] if was_owned or memory.is_owned(call.config) else [run for run in found if not memory.has_ended(run)]

@@ -1,6 +1,6 @@
 """`dropmill show`: one run as it stands or as it ended."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,9 +9,8 @@ from daemon.cli.invocation import Invocation
 from daemon.cli.output import Column
 
 if TYPE_CHECKING:
-    from engine.views import EventView, RunView, TaskView
-
-_TASKS_SHOWN = 50
+    from daemon.cli.standing import Shape
+    from engine.views import EventView, RunView
 
 
 @click.command("show")
@@ -24,15 +23,18 @@ _TASKS_SHOWN = 50
 def command(call: Invocation, *, run: str, events: bool, everything: bool, as_json: bool) -> None:
     """Show one run: its tasks, their outcome and what came of them.
 
-    RUN is its id, a beginning or an end of it that fits no other, or `last` for the newest.
+    Instances stand under their task, and so do the runs that it called; hooks stand apart, and of a graph every visit
+    in its order. Of many, a terminal shows what is not plain success. RUN is its id, a beginning or an end of it that
+    fits no other, or `last` for the newest.
     """
-    from daemon.cli import memory
+    from daemon.cli import memory, standing
 
     was_owned = memory.is_owned(call.config)
     memory.expect(call.config, run)
     with memory.opened(call.config) as history:
         found = history.run(memory.find(history, run))
         happened = history.events(found.id) if events else []
+        shape = None if as_json else standing.shape_of(history.document_of(found.id), call.config.limits)
     is_orphan = not (was_owned or memory.has_ended(found) or memory.is_owned(call.config))
     if as_json:
         import msgspec
@@ -42,7 +44,7 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
         call.out.json(value | ({"events": happened} if events else {}))
         return
     _head(call, found, is_orphan=is_orphan)
-    _tasks(call, found, most=_TASKS_SHOWN if call.out.is_terminal and not everything else None)
+    _tasks(call, found, shape, is_short=call.out.is_terminal and not everything)
     if events:
         _events(call, happened)
 
@@ -50,7 +52,7 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
 def _head(call: Invocation, run: "RunView", *, is_orphan: bool) -> None:
     from daemon.cli import memory
     from daemon.cli.moments import ago, local, took
-    from daemon.cli.text import Styled, compact, state, why
+    from daemon.cli.text import Styled, compact, readable, state, why
     from engine.clock import epoch, wall
 
     now, out = wall(), call.out
@@ -66,43 +68,29 @@ def _head(call: Invocation, run: "RunView", *, is_orphan: bool) -> None:
     out.line(
         Styled("created  ", "faint"), f"{local(created, now)} ({ago(created, now)}) by {memory.trigger_of(run.trigger)}"
     )
+    if run.parent:
+        called = f"run {run.parent.run}, task {run.parent.task}, attempt {run.parent.attempt}"
+        out.line(Styled("called by ", "faint"), called)
     if run.params:
         out.line(Styled("params   ", "faint"), compact(run.params))
+    if run.output:
+        out.line(Styled("output   ", "faint"), readable(bytes(run.output)))
     out.line()
 
 
-def _tasks(call: Invocation, run: "RunView", most: int | None) -> None:
-    from daemon.cli.counting import counted
+def _tasks(call: Invocation, run: "RunView", shape: "Shape | None", *, is_short: bool) -> None:
+    from daemon.cli import standing
     from daemon.cli.text import Styled
 
-    tasks = run.tasks or []
-    shown = tasks
-    if most is not None and len(tasks) > most:
-        # What is not plain success is what a person looks for; the order of the document is kept.
-        telling = [number for number, task in enumerate(tasks) if task.state != "COMPLETED"]
-        silent = [number for number, task in enumerate(tasks) if task.state == "COMPLETED"]
-        shown = [tasks[number] for number in sorted([*telling, *silent][:most])]
     columns = [Column("task", cut=True), Column("type"), Column("state"), Column("tries", right=True), Column("began")]
-    call.out.table([*columns, Column("took", right=True), Column("outcome", cut=True)], [_row(task) for task in shown])
-    if len(shown) < len(tasks):
-        left = counted(len(tasks) - len(shown), "more task")
-        call.out.line(Styled(f"and {left}; --all shows them", "faint"))
-
-
-def _row(task: "TaskView") -> tuple[Any, ...]:
-    from daemon.cli.moments import local, took
-    from daemon.cli.text import Styled, readable, state, why
-    from engine.clock import epoch, wall
-
-    now = wall()
-    begun, ended = (None if time is None else epoch(time) for time in (task.started_at, task.ended_at))
-    seconds = None if begun is None or ended is None else ended - begun
-    if task.message or task.reason:
-        outcome = Styled(why(task.reason, task.message), "bad" if task.state == "FAILED" else "faint")
-    else:
-        outcome = Styled(readable(bytes(task.output)), "")
-    name = Styled(task.id, "head")
-    return name, task.type, state(task.state), str(task.attempts or ""), local(begun, now), took(seconds), outcome
+    columns += [Column("took", right=True), Column("outcome", cut=True)]
+    for title, lines, left in standing.parts(call.out, run, shape, is_short=is_short):
+        if title:
+            call.out.line()
+            call.out.line(Styled(title, "faint"))
+        call.out.table(columns, lines)
+        if left:
+            call.out.line(Styled(f"and {left}; --all shows them", "faint"))
 
 
 def _events(call: Invocation, events: "list[EventView]") -> None:

@@ -58,6 +58,8 @@ def _tell(call: Invocation, status: Mapping[str, Any]) -> None:
     call.out.line(Styled("runs      ", "faint"), f"{counted(live, 'live run')}: {counts}" if live else "nothing runs")
     for line in _runs(call, status):
         call.out.line(*line)
+    for line in _waits(call, status.get("waits", {})):
+        call.out.line(*line)
     for line in (*_due(status.get("schedules", [])), *_dropped(status.get("inbox", {}))):
         call.out.line(*line)
     for sentence in status["troubles"]:
@@ -73,7 +75,9 @@ def _runs(call: Invocation, status: Mapping[str, Any]) -> Iterator[Sequence[Piec
     now = wall()
     for run in [*status["running"], *status["waiting"]][:_SHOWN]:
         since = ago(epoch(run["started_at"] or run["created_at"]), now)
-        sentence = why(run["reason"], run["message"]) or _patience(run, status)
+        sentence = _behind(run, status) or why(run["reason"], run["message"]) or _patience(run, status)
+        if run["reason"] == "paused":
+            sentence = f"paused by {sentence}"
         yield (
             "  ",
             Styled(shown_id(call.out, run["id"]), "head"),
@@ -82,9 +86,48 @@ def _runs(call: Invocation, status: Mapping[str, Any]) -> Iterator[Sequence[Piec
             f" {since}",
             Styled(f"  {sentence}" if sentence else "", "faint"),
         )
-    for task in status["held_up"][:_SHOWN]:
+    # What waits for a person is told with what is asked.
+    for task in [task for task in status["held_up"] if task["reason"] != "approval"][:_SHOWN]:
         which = f"  {shown_id(call.out, task['run'])} {task['task']} "
         yield which, state(task["state"]), Styled(f"  {why(task['reason'], task['message'])}", "faint")
+
+
+def _waits(call: Invocation, waits: Mapping[str, Any]) -> Iterator[Sequence[Piece]]:
+    """Say who waits for a slot of a pool and who for a person; who waits for earlier runs stands with the runs."""
+    from daemon.cli.memory import shown_id
+    from daemon.cli.moments import ago, local
+    from engine.clock import epoch, wall
+
+    now = wall()
+    for pool in waits.get("pools", ()):
+        if pool["held"] or pool["opens_in"] is not None:
+            rate = f", its rate lets the next start in {pool['opens_in']:.1f} s" if pool["opens_in"] is not None else ""
+            yield (
+                Styled("pool      ", "faint"),
+                f"{pool['name']}: {pool['held']:,} of {pool['size']:,} slots taken{rate}",
+            )
+    for each in waits.get("tasks", ())[:_SHOWN]:
+        which = f"  {shown_id(call.out, each['run'])} {each['task']} "
+        yield which, Styled("waiting", "odd"), Styled(f" for pool {each['pool']}, {each['ahead']:,} ahead", "faint")
+    for each in waits.get("approvals", ())[:_SHOWN]:
+        until = (
+            "" if each["until"] is None else f", until {local(epoch(each['until']), now)}, then {each['on_timeout']}"
+        )
+        since = "" if each["since"] is None else f", asked {ago(epoch(each['since']), now)}"
+        yield (
+            Styled("decide    ", "odd"),
+            f"{shown_id(call.out, each['run'])} {each['task']}: {each['message']}",
+            Styled(f"{since}{until}", "faint"),
+        )
+
+
+def _behind(run: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """Say behind how many runs one waits; empty for one that waits for none."""
+    for each in status.get("waits", {}).get("runs", ()):
+        if each["run"] == run["id"]:
+            key = f" {each['key']}" if each["key"] else ""
+            return f"behind {each['ahead']:,} run{'' if each['ahead'] == 1 else 's'} (concurrency{key})"
+    return ""
 
 
 def _patience(run: Mapping[str, Any], status: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ def _explain(call: Invocation, verdicts: "list[tuple[Document, Plan | None, tupl
     for document, plan, problems in verdicts:
         if plan is not None:
             name, tasks = plan.workflow.name, counted(len(plan.workflow.tasks), "task")
+            hooks = len(plan.tasks) - len(plan.workflow.tasks)
+            tasks += f" and {counted(hooks, 'hook')}" if hooks else ""
             out.line(Styled(document.shown, "head"), ": ", Styled("valid", "good"), f", {name} with {tasks}")
         else:
             show(out, problems, document.shown, document.data)

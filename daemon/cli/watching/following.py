@@ -133,10 +133,7 @@ def follow(
                     case Died(error):
                         raise error
                     case _:
-                        changes = list(item)
-                        for change in changes:
-                            progress.take(change)
-                        view.take(changes)
+                        view.take([change for change in item if progress.take(change)])
             view.refresh()
     return None
 

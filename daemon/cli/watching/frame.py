@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from daemon.cli.moments import ticking, took
 from daemon.cli.text import Piece, Styled, state, why
 from daemon.cli.watching.progress import Progress, Watched
-from engine.states import ENDED, State
+from engine.states import ENDED, Reason, State
 
 Tail = Callable[[str, int], str]
 Line = list[Piece]
@@ -105,6 +105,8 @@ class Frame:
 
     def _detail(self, task: Watched, now: float) -> Iterable[Piece]:
         match task.state:
+            case State.RUNNING if task.instances:
+                yield Styled(tally(task), "faint")
             case State.RUNNING:
                 if task.attempt > 1:
                     yield Styled(f"attempt {task.attempt}  ", "odd")
@@ -114,9 +116,12 @@ class Frame:
                 yield Styled(f"attempt {task.attempt + 1} {wait}: ", "odd")
                 yield why(task.reason, task.message)
             case State.WAITING:
-                yield Styled("waits" if task.until is None else f"goes on in {ticking(task.until - now)}", "odd")
+                asks = f"asks: {task.message}  " if task.reason == Reason.APPROVAL else ""
+                goes_on = "waits" if task.until is None else f"goes on in {ticking(task.until - now)}"
+                yield Styled(asks + (goes_on if task.until is not None or not asks else ""), "odd")
             case State.COMPLETED:
-                yield Styled(f"on attempt {task.attempt}" if task.attempt > 1 else "", "faint")
+                again = f"on attempt {task.attempt}" if task.attempt > 1 else ""
+                yield Styled(tally(task) if task.instances else again, "faint")
             case State.FAILED:
                 yield Styled(why(task.reason, task.message), "bad")
             case _:
@@ -129,6 +134,12 @@ class Frame:
         total = sum(counts.values())
         parts = ", ".join(f"{count:,} {at.lower()}" for at, count in counts.items() if count)
         return f"{total:,} more: {parts}" if total else ""
+
+
+def tally(task: Watched) -> str:
+    """Say how the instances of a task stand."""
+    counts = ", ".join(f"{count:,} {at.lower()}" for at, count in sorted(task.tally.items()) if count)
+    return f"{len(task.instances):,} instances: {counts}"
 
 
 def _name_style(task: Watched) -> str:

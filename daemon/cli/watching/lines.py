@@ -12,7 +12,7 @@ from daemon.cli.output import Output, ReaderGoneError
 from daemon.cli.text import why
 from daemon.cli.watching.progress import Change, Progress
 from engine.clock import wall
-from engine.states import State
+from engine.states import Reason, State
 
 _LARGE = 500
 _SUMMARY_SECONDS = 5.0
@@ -27,8 +27,12 @@ class LineView:
     def __init__(self, output: Output, progress: Progress, name: str) -> None:
         """Write to this output about the run of this name."""
         self._output, self._progress, self._name = output, progress, name
-        self._is_large = len(progress.tasks) > _LARGE
         self._summed_at = wall()
+
+    @property
+    def _is_large(self) -> bool:
+        # It may become so as it runs: a task comes to as many instances as its list has elements.
+        return len(self._progress.tasks) > _LARGE
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -59,8 +63,7 @@ class LineView:
 
     def _sentence(self, change: Change) -> str:
         if change.task is None:
-            # How it ended is told by whoever follows it.
-            return f"{self._name} begins" if change.state is State.RUNNING else ""
+            return self._of_run(change)
         task = self._progress.tasks[change.task]
         again = f" (attempt {change.attempt})" if change.attempt > 1 else ""
         after = f" after {took(task.seconds(change.at))}" if task.started_at is not None else ""
@@ -75,11 +78,20 @@ class LineView:
                 then = f"next attempt in {pause}" if pause else "another attempt follows"
                 return f"{change.task} failed{again}, {then}{because}"
             case State.WAITING:
-                return f"{change.task} waits" + (f", goes on in {pause}" if pause else "")
+                asked = f" for a person: {change.message}" if change.reason == Reason.APPROVAL else ""
+                return f"{change.task} waits{asked}" + (f", goes on in {pause}" if pause else "")
             case State.PENDING:
                 return ""
             case _:
                 return f"{change.task} {change.state.lower()}{after}{again}{because}"
+
+    def _of_run(self, change: Change) -> str:
+        told = why(change.reason, change.message)
+        because = f": {told}" if told else ""
+        if change.state is State.RUNNING:
+            return f"{self._name} begins" if change.at == self._progress.started_at else f"{self._name} goes on"
+        # How it ended is told by whoever follows it.
+        return f"{self._name} waits{because}" if change.state is State.WAITING else ""
 
     def _write(self, at: float, sentence: str) -> None:
         with contextlib.suppress(ReaderGoneError, OSError):
