@@ -59,6 +59,32 @@ ENDINGS: dict[str, dict[str, tuple[str, str | None, int | None]]] = {
         ("orders", "lines", "figures", "report", "arrived", "sum", "pack", "read", "cleanup", "done"),
         (COMPLETED, None, 1),
     ),
+    "branches": {
+        "check": (FAILED, "exit_code", 1),
+        "publish": (SKIPPED, "upstream_skipped", 0),
+        "repair": (COMPLETED, None, 1),
+        "report": (COMPLETED, None, 1),
+    },
+    "fan-out": {
+        "check": (COMPLETED, None, 0),
+        **dict.fromkeys(("check[A-1]", "check[A-2]", "check[A-4]", "check[A-5]"), (COMPLETED, None, 1)),
+        "check[A-3]": (FAILED, "exit_code", 1),
+        "report": (COMPLETED, None, 1),
+    },
+    "loop": {
+        "halve": (COMPLETED, None, 0),
+        **dict.fromkeys(("halve[1]", "halve[2]", "halve[3]", "halve[4]", "report"), (COMPLETED, None, 1)),
+    },
+    "subworkflow": {
+        "region": (COMPLETED, None, 0),
+        **dict.fromkeys(("region[north]", "region[south]", "report"), (COMPLETED, None, 1)),
+    },
+    "hooks": {
+        **dict.fromkeys(("work", "cheer", "clean"), (COMPLETED, None, 1)),
+        "tell": (SKIPPED, "outcome", 0),
+    },
+    "approval": dict.fromkeys(("build", "release", "publish"), (COMPLETED, None, 1)),
+    "cache": dict.fromkeys(("figures", "report"), (COMPLETED, None, 1)),
     "data-quality": {
         **dict.fromkeys((*ROUND, "report"), (COMPLETED, None, 0)),
         **{f"{node}[{number}]": (COMPLETED, None, 1) for number, node in enumerate(VISITS, 1)},
@@ -198,6 +224,25 @@ def test_a_graph_goes_round_until_the_quality_is_good_enough(run):
 def test_another_goal_takes_another_way(run):
     assert outputs(run("data-quality", goal="1.0"))["report"]["left"] == []
     assert "rules[3]" not in outputs(run("data-quality", goal="0.5"))
+
+
+def test_the_outputs_of_a_fan_out_stand_in_the_order_of_its_items(run):
+    assert outputs(run("fan-out"))["report"] == [23, 5, None, 47, 8]
+
+
+def test_a_run_gives_back_what_the_document_says_also_to_a_run_that_called_it(run):
+    ran = run("subworkflow")
+    assert outputs(ran)["report"] == {"north": {"total": 7, "sales": 2}, "south": {"total": 10, "sales": 1}}
+    assert {child["task"]: child["state"] for child in ran["children"]} == {
+        "region[north]": COMPLETED,
+        "region[south]": COMPLETED,
+    }
+    hooked = run("hooks")
+    assert (hooked["output"], outputs(hooked)["clean"]) == ({"work": COMPLETED}, "cleaned up after COMPLETED")
+
+
+def test_nobody_s_answer_is_the_one_that_the_document_has(run):
+    assert outputs(run("approval"))["publish"] == "version 4.2, approved by timeout"
 
 
 def test_data_goes_through_a_file_and_nothing_is_left_of_it(run, tmp_path):
