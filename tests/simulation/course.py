@@ -6,7 +6,10 @@ long an attempt takes, what becomes of it) is drawn from the same seed.
 
 import json
 import random
+import re
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from hypothesis.internal.conjecture.data import ConjectureData
 from tests.engine.control_documents import SCRIPTED, documents
 
 DAY = 86_400.0
+_ROOT = Path(__file__).parents[2]
 WILD = "wild"
 # Each begins a few days before a zone's clock is set forward or back.
 PLACES = (
@@ -128,9 +132,9 @@ def draw(seed: int, days: int = 30) -> Course:
     """Draw a history."""
     rng = random.Random(f"course {seed}")
     zone, begin = rng.choice(PLACES)
-    drawn = {name: without_cache(document(rng)) | {"name": name} for name in ("drawn0", "drawn1")}
+    drawn = {name: told_alone(document(rng)) | {"name": name} for name in ("drawn0", "drawn1")}
     workflows = [*SIMPLE, *drawn]
-    schedules = tuple(_schedule(rng, n, begin, workflows) for n in range(rng.randint(1, 3)))
+    schedules = tuple(_schedule(rng, n, (zone, begin), workflows) for n in range(rng.randint(1, 3)))
     events = sorted(_events(rng, days, schedules, workflows), key=lambda event: event.at)
     return Course(
         seed=seed,
@@ -153,18 +157,25 @@ def document(rng: random.Random) -> dict[str, Any]:
     return json.loads(json.dumps(found))
 
 
-def without_cache(value: Any) -> Any:
-    """Leave the cache out of a document: what it holds depends on other runs, which the interpreter does not know."""
+def told_alone(value: Any) -> Any:
+    """Leave out of a document what other runs have a say in, which the interpreter does not know.
+
+    That is the cache, and in called documents the reason of a task: a repeated call finds it `reused`.
+    """
     if isinstance(value, list):
-        return [without_cache(item) for item in value]
+        return [told_alone(item) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("type") == SCRIPTED:
         value = {key: item for key, item in value.items() if key != "cache"}
-    return {key: without_cache(item) for key, item in value.items()}
+    if value.get("type") == "workflow":
+        inner = json.dumps(value["workflow"]).replace(".reason", ".state")
+        value = value | {"workflow": json.loads(inner)}
+    return {key: told_alone(item) for key, item in value.items()}
 
 
-def _schedule(rng: random.Random, number: int, begin: str, workflows: list[str]) -> Planned:
+def _schedule(rng: random.Random, number: int, place: tuple[str, str], workflows: list[str]) -> Planned:
+    zone, begin = place
     form = rng.choice(["cron", "cron", "cron", "every", "at"])
     start = datetime.fromisoformat(begin).timestamp()
     moment = datetime.fromtimestamp(start + rng.uniform(0, 25 * DAY), UTC).replace(microsecond=0)
@@ -172,7 +183,7 @@ def _schedule(rng: random.Random, number: int, begin: str, workflows: list[str])
         name=f"s{number}",
         form=form,
         text={"cron": rng.choice(CRONS), "every": rng.choice(PERIODS), "at": moment.isoformat()}[form],
-        zone=rng.choice([zone for zone, _ in PLACES]),
+        zone=rng.choice([zone, zone, "UTC"]),
         workflow=rng.choice(workflows),
         on_missed=rng.choice(["skip", "last", "all", "all"]),
         window=rng.choice([3600, 86_400, 10 * 86_400]),
@@ -192,7 +203,7 @@ def _events(rng: random.Random, days: int, schedules: tuple[Planned, ...], workf
     keys = [""] * 6 + [f"key{n}" for n in range(4)]
     events = [_submission(rng, at(), keys, workflows) for _ in some(16)]
     events += [_drop(rng, at(), n, keys) for n in some(16)]
-    events += [Event(at(), "crash", count=rng.randint(1, 60), seconds=_pause(rng), again=_again(rng)) for _ in some(7)]
+    events += [_crash(rng, at()) for _ in some(8)]
     events += [Event(at(), "stop", seconds=_pause(rng), count=rng.choice([0, 5, 600])) for _ in some(3)]
     events += [Event(at(), "full", count=rng.randint(1, 4), seconds=_pause(rng)) for _ in some(2)]
     events += [Event(at(), "move fails", count=rng.randint(1, 2)) for _ in some(2)]
@@ -222,6 +233,21 @@ def _drop(rng: random.Random, at: float, number: int, keys: list[str]) -> Event:
     what = rng.choice(["document", "document", "request", "request", "broken", "lines", "unknown"])
     key = rng.choice(keys) if what == "request" else ""
     return Event(at, "drop", what=f"{what}-{number}", key=key, count=rng.randrange(3), seconds=rng.choice([0.0, 1.0]))
+
+
+def _crash(rng: random.Random, at: float) -> Event:
+    """Draw a death: at any of the next seams, or at the next ones of a certain name."""
+    name = rng.choice(["", rng.choice(seams())])
+    count = rng.choice([1, 1, 2, 5]) if name else rng.randint(1, 60)
+    return Event(at, "crash", what=name, count=count, seconds=_pause(rng), again=_again(rng))
+
+
+@cache
+def seams() -> tuple[str, ...]:
+    """List the names of all sync points, as they stand in the source."""
+    files = [file for room in ("engine", "daemon") for file in (_ROOT / room).rglob("*.py")]
+    found = {name for file in files for name in re.findall(r'sync_point\("([\w.]+)"\)', file.read_text())}
+    return tuple(sorted(found))
 
 
 def _pause(rng: random.Random) -> float:

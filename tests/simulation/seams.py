@@ -35,9 +35,10 @@ class Seams:
     def __init__(self) -> None:
         self._trace = hashlib.sha256()
         self.passed: Counter[str] = Counter()
-        self.last = ""
         self.die_in = self.full = self.failing_moves = 0
+        self.die_at = ""
         self.is_over = False
+        self.deaths: Counter[str] = Counter()
 
     def note(self, *words: Any) -> None:
         self._trace.update(repr(words).encode())
@@ -48,7 +49,12 @@ class Seams:
 
     def begin(self, die_in: int) -> None:
         """Start another life."""
-        self.is_over, self.die_in = False, die_in
+        self.is_over = False
+        self.arm(die_in)
+
+    def arm(self, die_in: int, name: str = "") -> None:
+        """Die at the so-manieth seam from now on, of those of this name if there is one; 0 is never."""
+        self.die_in, self.die_at = die_in, name
 
     def calm(self) -> None:
         """Let nothing more break."""
@@ -58,10 +64,10 @@ class Seams:
         """Pass the sync point of this name: `sync_point` asks whether it is the one to die at."""
         self.passed[str(name)] += 1
         self.note(name)
-        self.last = str(name)
-        if self.die_in:
+        if self.die_in and not self.is_over and self.die_at in ("", name):
             self.die_in -= 1
             self.is_over = not self.die_in
+            self.deaths[str(name)] += self.is_over
         if self.is_over:
             raise CrashError(name)
         if name == "store.written" and self.full:

@@ -48,6 +48,7 @@ class Result(msgspec.Struct, kw_only=True):
     violations: list[str]
     trace: str
     counts: dict[str, int]
+    deaths: dict[str, int] = {}
 
 
 class World:
@@ -70,7 +71,9 @@ class World:
         self.timetables = {each.name: Timetable(each, self.low, self.high) for each in course.schedules}
         self.life: Life | None = None
         self._hands: Hands | None = None
-        self._up_at = self._again = 0.0
+        self._up_at = 0.0
+        # After how many seams this life dies too, and what becomes of the machine when the armed crash comes.
+        self._again, self._next_again, self._down = 0, 0, 0.0
         self._begun_at = self.clock.ticks()
         self._events = list(course.events)
         self._asked: list[tuple[Event, Future]] = []
@@ -99,7 +102,9 @@ class World:
                 if self.life is not None:
                     self.life.drop()
         counts = {"lives": self.lives, "crashes": self.crashes, "attempts": self.witness.attempts}
-        return Result(violations=self.witness.violations, trace=self.seams.trace, counts=counts)
+        return Result(
+            violations=self.witness.violations, trace=self.seams.trace, counts=counts, deaths=dict(self.seams.deaths)
+        )
 
     def _play(self) -> None:
         last = self.course.days * DAY
@@ -199,7 +204,7 @@ class World:
         if self.lives > _MOST_LIVES:
             raise AssertionError(f"{_MOST_LIVES} lives are not enough")
         self.witness.begin_life()
-        self.seams.begin(int(self._again))
+        self.seams.begin(self._again)
         self.seams.note("life", self.lives, self.clock.wall())
         # Somebody may have been about to answer, or have been asked unheard.
         self._answered = -1
@@ -238,8 +243,8 @@ class World:
         self._events.sort(key=lambda event: event.at)
 
     def _again_after(self) -> float:
-        seconds, self._down = getattr(self, "_down", 0.0), 0.0
-        self._again, self._next_again = getattr(self, "_next_again", 0), 0
+        seconds, self._down = self._down, 0.0
+        self._again, self._next_again = self._next_again, 0
         return seconds
 
     def _happen(self, event: Event) -> None:
@@ -288,8 +293,8 @@ class World:
             self.life.ring(name)
 
     def _do_crash(self, event: Event) -> None:
-        if self.life is not None and not self.seams.die_in:
-            self.seams.die_in = event.count
+        if self.life is not None:
+            self.seams.arm(event.count, event.what)
             self._down, self._next_again = event.seconds, event.again
 
     def _do_stop(self, event: Event) -> None:
