@@ -3,6 +3,7 @@
 A workflow's name is the name of its file without the ending. `intake` asks; nothing is parsed here.
 """
 
+import contextlib
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,10 @@ class Library:
         if 0 < len(name) <= _LARGEST_NAME and "/" not in name and not name.startswith("."):
             for folder in self._folders:
                 path = folder / f"{name}.json"
-                if path.is_file():
-                    return path
+                # Of a name that is too long for the file system, `is_file` raises.
+                with contextlib.suppress(OSError):
+                    if path.is_file():
+                        return path
         near = difflib.get_close_matches(name, self.names(), n=1)
         raise WorkflowUnknownError(name, near[0] if near else None)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from daemon.library import Library
 from daemon.rerun import Former, reusable
-from engine import loader
+from engine import documentfile, loader
 from engine.calls import Found, Repeated
 from engine.errors import DocumentInvalidError, InputError, RunUnknownError
 from engine.history import History
@@ -40,7 +40,7 @@ class Plans:
         """
         path = Path(name) if "/" in name or name.endswith(".json") else self._library.find(name)
         try:
-            return path.read_bytes()
+            return documentfile.read(path, self._limits.document_bytes)
         except OSError as error:
             message = f"the workflow {name} cannot be read: {error.strerror or error}"
             raise InputError(message) from None

@@ -184,10 +184,10 @@ class Calls:
         error = looked.exception()
         if error is None:
             self._submit(attempt, call, *looked.result(), now)
-        elif isinstance(error, DropmillError):
-            self._fail(attempt, str(error), now)
         else:
-            raise error
+            # Whatever it is, it is the trouble of one task: nobody else's run ends for it.
+            told = str(error) if isinstance(error, DropmillError) else f"{type(error).__name__}: {error}"
+            self._fail(attempt, told, now)
 
     def _submit(self, attempt: Attempt, call: Call, found: Found, repeated: Repeated, now: float) -> None:
         """Ask for the run; the memory knows whether there is one for this attempt already."""

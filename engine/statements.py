@@ -142,7 +142,7 @@ class Statements:
 
     def _give(self) -> Statement:
         changed = update(runs).where(runs.c.pk == bindparam("run"), runs.c.ended_at.is_(None))
-        values = {"output": bindparam("output_"), "output_ref": bindparam("ref")}
+        values: dict[str, Any] = {"output": bindparam("output_"), "output_ref": bindparam("ref")}
         return Statement(self._dialect, changed.values(values), "output_", "ref", "run")
 
     def _warn(self) -> Statement:

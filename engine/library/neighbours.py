@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine import loader
+from engine import documentfile, loader
 from engine.calls import Found, Repeated
 from engine.errors import DocumentInvalidError, InputError, WorkflowUnknownError
 from engine.limits import Limits
@@ -30,7 +30,7 @@ class Neighbours:
         is_path = "/" in reference or reference.endswith(".json")
         path = self._folder / (reference if is_path else f"{reference}.json")
         try:
-            document = path.read_bytes()
+            document = documentfile.read(path, self._limits.document_bytes)
         except FileNotFoundError:
             raise WorkflowUnknownError(
                 reference, nearest(reference, [each.stem for each in self._folder.glob("*.json")])

@@ -1,6 +1,7 @@
 """Documents by name, judged once, and what a called workflow that is tried again takes over."""
 
 import json
+import os
 
 import pytest
 
@@ -53,6 +54,10 @@ def test_a_plan_is_made_anew_under_another_catalogue(plans):
         ("nightyl", WorkflowUnknownError, "did you mean 'nightly'"),
         ("broken", DocumentInvalidError, "prnt"),
         ("./gone.json", InputError, "cannot be read"),
+        ("./no\0path.json", InputError, "can be no path"),
+        ("./half\ud800.json", InputError, "can be no path"),
+        ("/dev/zero", InputError, "no regular file"),
+        ("\U0001f600" * 100, WorkflowUnknownError, "no workflow is called"),
     ],
 )
 def test_what_cannot_be_called_says_why(plans, reference, error, said):
@@ -76,3 +81,15 @@ def test_what_completed_in_an_earlier_run_is_taken_over(folder, tmp_path):
         assert plans.repeated(run, found._replace(document=b"changed since"), params).reused == {}
     finally:
         memory.close()
+
+
+def test_a_workflow_that_is_a_pipe_is_not_waited_for(plans, folder):
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InputError, match="no regular file"):
+        plans.find(f"{folder}/pipe", CATALOGUE)
+
+
+def test_a_workflow_that_is_too_long_is_not_read_to_its_end(folder):
+    (folder / "long.json").write_bytes(b" " * 5000)
+    with pytest.raises(DocumentInvalidError, match="limit"):
+        Plans(Library([folder]), Limits(document_bytes=1000)).find("long", CATALOGUE)

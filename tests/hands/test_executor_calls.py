@@ -428,3 +428,15 @@ def test_after_a_restart_a_called_run_that_is_tried_again_repeats_the_one_before
     assert later.end_of(run).tasks[0].attempts == 2
     assert asked == [(first.id, {"n": 1})]
     assert [entry.task for entry in later.ledger()] == ["a", "b", "b"]
+
+
+def test_a_workflow_that_cannot_be_looked_for_fails_its_task_and_nobody_else(make, shelf):
+    workshop = make().start()
+
+    def find(reference, catalogue):
+        raise ValueError(reference)
+
+    shelf.find = find
+    [call] = workshop.end_of(workshop.submit(calls("call", workflow="odd"))).tasks
+    assert (call.state, call.reason, call.message) == (State.FAILED, Reason.INVALID, "ValueError: odd")
+    assert workshop.end_of(workshop.submit(workshop.task("a"))).state is State.COMPLETED
