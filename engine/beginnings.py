@@ -31,9 +31,16 @@ class Beginnings:
         self._live, self._timers, self._clock, self._tell = live, timers, clock, tell
         self._gates = Gates()
         self.later: set[str] = set()
+        self._taken_up: set[str] = set()
 
     def arm(self, key: str, now: float) -> None:
         """Let a run begin at its time, or now where that has come."""
+        if key in self._taken_up:
+            # All of them, in the order in which they stood in line: one that asks first may find the place free.
+            again, self._taken_up = self._taken_up, set()
+            for other in sorted(again & self._live.keys(), key=self._place):
+                self.arm(other, now)
+            return
         run_at = self._live[key].run_at
         if run_at is None or run_at <= now:
             self.later.discard(key)
@@ -50,6 +57,7 @@ class Beginnings:
                 self.arm(key, now)
             else:
                 # Not before all are taken up: one of them may have begun.
+                self._taken_up.add(key)
                 self._timers.add(self._clock.ticks(), key, Submitted())
             return
         group = self._group(live)
@@ -86,6 +94,10 @@ class Beginnings:
             self._tell(key, CancelAsked(Reason.OVERLAP, f"run {answer.ahead} has not ended{_of(group)}"), now)
         else:
             self._tell(key, Queued(f"it waits for run {answer.ahead}{_of(group)}"), now)
+
+    def _place(self, key: str) -> tuple[int, str]:
+        """Return what runs are sorted by that wait: priority, then age, which ids begin with."""
+        return -self._live[key].run.priority, key
 
     def _group(self, live: Live) -> Group | ExpressionError | None:
         """Return what a run shares its gate with, or why that cannot be told; None where its workflow has none."""
