@@ -67,7 +67,8 @@ PROBLEMS: dict[str, str] = {
     "param_missing": "A submission lacks a parameter that has no default.",
     "param_invalid": "The value of a parameter does not fit its declaration.",
     # the data of an approval
-    "decision_invalid": "The data of an approval do not fit its form.",
+    "form_schema": "The form of an approval, as it came out of its expressions, is not a usable JSON Schema.",
+    "form_invalid": "The data of an approval do not fit its form.",
     # a dropped file, or a request by name
     "unknown_workflow": "A request names a workflow that is not known here.",
     "broken_workflow": "The known workflow that a request names, or a route starts, cannot be run itself.",

@@ -17,7 +17,26 @@ from daemon.cli.watching.following import Died, Heard, Signals, SilentView, foll
 from daemon.cli.watching.frame import Frame
 from daemon.cli.watching.lines import LineView
 from daemon.cli.watching.progress import Change, Progress, changes
-from engine.facts import Begin, Cancel, Complete, Fail, Finish, Kill, Order, RetryAt, Skip, Start, WaitUntil, WindDown
+from engine.facts import (
+    Begin,
+    Call,
+    Cancel,
+    Complete,
+    Fail,
+    Finish,
+    Kill,
+    Open,
+    Order,
+    Pause,
+    RetryAt,
+    Skip,
+    Spread,
+    Start,
+    Stay,
+    Unpause,
+    WaitUntil,
+    WindDown,
+)
 from engine.states import ENDED, MOVES, Reason, State
 
 NOW = 1_800_000_000.0
@@ -61,6 +80,80 @@ def test_orders_are_read_as_changes_and_what_changes_no_state_is_left_out():
         ("d", "CANCELLED"),
         (None, "FAILED"),
     ]
+
+
+def test_orders_of_control_flow_are_read_as_changes_too():
+    orders: list[Order] = [
+        Stay(Reason.CONCURRENCY, "behind"),
+        Spread("a", ("a[0]", "a[1]")),
+        Spread("b", ("b[2]",), None, NOW + 3),
+        Open("c", 1),
+        Call("d", 1, "other", {}),
+        Pause("lunch", "ann"),
+        Unpause("", "ann"),
+    ]
+    assert [(found.task, found.state, found.until) for found in changes(orders, NOW)] == [
+        (None, "WAITING", None),
+        ("a", "RUNNING", None),
+        ("a[0]", "PENDING", None),
+        ("a[1]", "PENDING", None),
+        ("b", "RUNNING", None),
+        ("b[2]", "WAITING", NOW + 3),
+        ("c", "RUNNING", None),
+        ("d", "RUNNING", None),
+        (None, "WAITING", None),
+        (None, "RUNNING", None),
+    ]
+
+
+def spread(count):
+    """Return a run of a task between two others that came to so many instances, the first of which failed."""
+    progress = progress_of(3, "shell")
+    for found in changes([Begin(None), Spread("task-1", tuple(f"task-1[{key}]" for key in range(count)))], NOW):
+        progress.take(found)
+    for key in range(count // 2):
+        progress.take(Change(f"task-1[{key}]", State.RUNNING, NOW, 1))
+    progress.take(Change("task-1[0]", State.FAILED, NOW + 1, 1, "exit_code", "no luck"))
+    return progress
+
+
+def test_instances_stand_under_their_task_and_are_counted_there():
+    lines = drawn(spread(4))
+    assert [line.split()[1] for line in lines[2:]] == [
+        "task-0",
+        "task-1",
+        "task-1[0]",
+        "task-1[1]",
+        "task-1[2]",
+        "task-1[3]",
+        "task-2",
+    ]
+    assert "4 instances: 1 failed, 2 pending, 1 running" in lines[3]
+
+
+def test_of_ten_thousand_instances_those_are_drawn_that_tell_something():
+    lines = drawn(spread(10_000))
+    assert len(lines) <= 24
+    assert any("task-1[0]" in line and "no luck" in line for line in lines)
+    assert "more:" in lines[-1]
+
+
+def test_in_a_pipe_ten_thousand_instances_are_counts_and_failures():
+    progress = spread(10_000)
+    text = io.StringIO()
+    view = LineView(Output(text, {}), progress, "run x")
+    news = [Change(f"task-1[{key}]", State.COMPLETED, NOW + 2, 1) for key in range(1, 5000)]
+    news.append(Change("task-1[5000]", State.FAILED, NOW + 2, 1, "exit_code", "bad"))
+    view.take([found for found in news if progress.take(found)])
+    assert [line.split(" ", 1)[1] for line in text.getvalue().splitlines()] == ["task-1[5000] failed: bad"]
+
+
+def test_what_is_no_news_is_told_once():
+    progress = progress_of(1)
+    again = [Spread("task-0", (f"task-0[{number}]",)) for number in (1, 2)]
+    told = [found for found in changes(again, NOW) if progress.take(found)]
+    assert [found.task for found in told] == ["task-0", "task-0[1]", "task-0[2]"]
+    assert not progress.take(Change("stranger[1]", State.RUNNING, NOW, 1))
 
 
 MESSAGES = ("", "no answer", "größer", "x" * 200)

@@ -16,11 +16,16 @@ def found(data: bytes) -> list[tuple[str, str, int | None, int | None]]:
 
 def test_a_request_is_read_with_all_its_keys():
     data = b"""{"workflow": "nightly", "params": {"day": "monday"}, "idempotency_key": "k", "priority": 5,
-                "run_at": "2027-01-31T07:00:00+01:00"}"""
+                "run_at": "2027-01-31T07:00:00+01:00", "use_cache": false}"""
     request, problems = read(data, LIMITS)
     assert problems == ()
     assert request == Request(
-        workflow="nightly", params={"day": "monday"}, idempotency_key="k", priority=5, run_at=1801375200.0
+        workflow="nightly",
+        params={"day": "monday"},
+        idempotency_key="k",
+        priority=5,
+        run_at=1801375200.0,
+        use_cache=False,
     )
 
 
@@ -50,6 +55,11 @@ def test_a_misspelt_key_is_told_with_what_was_meant():
     assert request is None
     assert (missing.code, misspelt.code, misspelt.line, misspelt.column) == ("missing_key", "unknown_key", 2, 2)
     assert "workflow" in (misspelt.hint or "")
+
+
+@pytest.mark.parametrize("value", [b"0", b'"no"', b"null"])
+def test_whether_the_cache_is_used_is_true_or_false(value):
+    assert found(b'{"workflow": "x", "use_cache": ' + value + b"}") == [("wrong_type", "/use_cache", 1, 32)]
 
 
 def test_every_problem_is_told_in_the_order_of_the_text():

@@ -108,7 +108,8 @@ def _waits(call: Invocation, waits: Mapping[str, Any]) -> Iterator[Sequence[Piec
             )
     for each in waits.get("tasks", ())[:_SHOWN]:
         which = f"  {shown_id(call.out, each['run'])} {each['task']} "
-        yield which, Styled("waiting", "odd"), Styled(f" for pool {each['pool']}, {each['ahead']:,} ahead", "faint")
+        place = f"{each['ahead']:,} ahead" if each["ahead"] else "next in line"
+        yield which, Styled("waiting", "odd"), Styled(f" for pool {each['pool']}, {place}", "faint")
     for each in waits.get("approvals", ())[:_SHOWN]:
         until = (
             "" if each["until"] is None else f", until {local(epoch(each['until']), now)}, then {each['on_timeout']}"
@@ -122,11 +123,15 @@ def _waits(call: Invocation, waits: Mapping[str, Any]) -> Iterator[Sequence[Piec
 
 
 def _behind(run: Mapping[str, Any], status: Mapping[str, Any]) -> str:
-    """Say behind how many runs one waits; empty for one that waits for none."""
+    """Say behind how many runs that wait too one waits; empty for one that waits for none."""
+    from daemon.cli.counting import counted
+
     for each in status.get("waits", {}).get("runs", ()):
         if each["run"] == run["id"]:
             key = f" {each['key']}" if each["key"] else ""
-            return f"behind {each['ahead']:,} run{'' if each['ahead'] == 1 else 's'} (concurrency{key})"
+            place = f"behind {counted(each['ahead'], 'run')}" if each["ahead"] else "next in line"
+            waits = f": {run['message']}" if run["message"] else ""
+            return f"{place} (concurrency{key}){waits}"
     return ""
 
 
