@@ -12,6 +12,7 @@ MODULES: dict[str, str] = {
     "calls": "tests.torture.calls",
     "power cuts": "tests.torture.powercuts",
     "seeded": "tests.torture.seeded",
+    "soak": "tests.torture.soak",
     "documents": "tests.torture.damaged",
     "calendar": "tests.torture.calendar",
 }
