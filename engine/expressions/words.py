@@ -15,7 +15,8 @@ NAMES: dict[str, str] = {
     "output": "The output of the iteration before (null at first), in its conditions of the one just ended.",
     "state": "The shared state, in a graph.",
     "env": "Environment variables that the configuration allows.",
-    "secrets": "Secrets that the configuration names; redacted wherever they would be shown.",
+    "secrets": "Secrets that the configuration names, in conditions and in the fields of tasks that a plugin runs; "
+    "redacted wherever they would be shown.",
 }
 TASK_NAMES = ("output", "state", "reason", "attempts")
 FUNCTIONS: dict[str, str] = {

@@ -63,13 +63,13 @@ _FIELDS = {"finally": "finally_"}
 def _gather(settings: Mapping[str, Any], gathering: Gathering) -> None:
     """Take the expressions that are of the whole workflow."""
     if settings.get("outputs") is not None:
-        gathering.scan(settings["outputs"], "/outputs", references.USUAL)
+        gathering.scan(settings["outputs"], "/outputs", references.USUAL - references.NOT_KEPT)
     if settings.get("concurrency") is not None:
         gathering.scan(settings["concurrency"].key, "/concurrency/key", references.BEFORE)
     routing = settings.get("routing")
     if routing is None:
         return
-    gathering.whole(routing.state, "/routing/state", "state", references.ABOVE)
+    gathering.whole(routing.state, "/routing/state", "state", references.ABOVE - references.NOT_KEPT)
     for number, edge in enumerate(routing.edges):
         if edge.condition is not None:
             gathering.condition(edge.condition, f"/routing/edges/{number}/condition", references.EDGE)

@@ -25,7 +25,7 @@ _WHERE = {
     "state": "the nodes and edges of graphs",
     "tasks": "the fields and conditions of tasks, and in outputs",
     "env": "a run that has begun",
-    "secrets": "a run that has begun",
+    "secrets": "conditions, and in the fields of tasks that a plugin runs",
 }
 # What `run` says of the outcome, which only hooks know.
 OUTCOME = ("state", "reason", "message", "failed")
@@ -175,7 +175,9 @@ class _Names:
             if root in NAMES and root not in reference.names:
                 message = f"{root} is not known here, only in {_WHERE[root]}"
                 hint = f"Here are {', '.join(name for name in NAMES if name in reference.names)}."
-                if self._is_inside and root not in {"tasks", "env", "secrets"}:
+                if root == "secrets" and "env" in reference.names:
+                    hint = "What stands here is kept in the state folder and shown; a called workflow names it itself."
+                elif self._is_inside and root not in {"tasks", "env", "secrets"}:
                     hint = "Hand what the task around this document knows into it as a parameter."
                 self._findings.add("expression_name", message, at, hint)
             elif root == "run" and name in OUTCOME and not is_hook:

@@ -21,6 +21,8 @@ INSTANCE = USUAL | {"item", "index"}
 ITERATION = USUAL | {"iteration", "output"}
 VISIT = USUAL | {"state", "iteration"}
 EDGE = ABOVE | {"state", "output", "iteration"}
+# Not known in what is kept and shown: instances, a state, parameters and outputs of runs, what a person is asked.
+NOT_KEPT = frozenset({"secrets"})
 
 
 class Reference(NamedTuple):

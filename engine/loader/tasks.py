@@ -83,7 +83,8 @@ class TaskReader:
         if kind is not None and kind.is_native:
             self._judge_native(index, kind, entry, own, written)
         if expressions.holds(entry):
-            section.gathering.scan(entry, f"{section.at}/{index}", self._names(own), index)
+            names = self._names(own) - (references.NOT_KEPT if kind is not None and kind.is_native else frozenset())
+            section.gathering.scan(entry, f"{section.at}/{index}", names, index)
         if refused or "id" not in own:
             self._note_unsound(index, own, refused)
         else:
@@ -237,13 +238,14 @@ class TaskReader:
     def _gather_items(self, index: int, at: str, foreach: Foreach, *, is_long: bool) -> None:
         gathering = self._section.gathering
         items_at = f"{at}/items" if is_long else at
-        gathering.whole(foreach.items, items_at, "items" if is_long else "foreach", references.USUAL, index)
+        names = references.USUAL - references.NOT_KEPT
+        gathering.whole(foreach.items, items_at, "items" if is_long else "foreach", names, index)
         most = self._terms.limits.foreach_items
         if isinstance(foreach.items, list | dict) and len(foreach.items) > most:
             message = f"there are {len(foreach.items)} items; the limit is {most}"
             self._findings.add("bad_value", message, items_at, "Raise the limit foreach_items.")
         if foreach.key is not None:
-            gathering.condition(foreach.key, f"{at}/key", references.INSTANCE, index)
+            gathering.condition(foreach.key, f"{at}/key", references.INSTANCE - references.NOT_KEPT, index)
 
     def _names(self, own: Mapping[str, Any]) -> frozenset[str]:
         """Return the names that are known in the fields of a task."""

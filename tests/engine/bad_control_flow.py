@@ -194,4 +194,11 @@ BAD = [
     (approval(message="m", form={"properties": {f"p{n}": {"pattern": "x"} for n in range(201)}}),
      [("bad_value", "/tasks/0/form")]),
     (approval(message="m", pool="p"), [("incompatible", "/tasks/0/pool")]),
+    # secrets in what is kept
+    (one(foreach={"items": "${{ [secrets.s] }}", "key": "secrets.s"}),
+     [("expression_name", "/tasks/0/foreach/items"), ("expression_name", "/tasks/0/foreach/key")]),
+    (whole(outputs={"s": "${{ secrets.s }}"}), [("expression_name", "/outputs/s")]),
+    (call(workflow="w", params={"s": "${{ secrets.s }}"}), [("expression_name", "/tasks/0/params/s")]),
+    (approval(message="${{ secrets.s }}"), [("expression_name", "/tasks/0/message")]),
+    (graph({"entry": "a", "state": {"s": "${{ secrets.s }}"}}), [("expression_name", "/routing/state/s")]),
 ]  # fmt: skip
