@@ -29,7 +29,7 @@ SEEN_SOON_FROM = {
 FIRST = 0 if os.environ.get("CI") else random.SystemRandom().randrange(10**9)
 
 
-@pytest.mark.timeout(180)  # months, beside whatever else the machine does
+@pytest.mark.timeout(300)  # months, beside whatever else the machine does
 @pytest.mark.parametrize("part", [0, 1])
 def test_in_simulated_months_all_that_was_accepted_ends_once_as_the_rules_say(part):
     told = played(str(FIRST + part * HISTORIES), str(HISTORIES))
@@ -38,18 +38,18 @@ def test_in_simulated_months_all_that_was_accepted_ends_once_as_the_rules_say(pa
     assert sum(each["counts"]["crashes"] for each in told) > 0
 
 
-@pytest.mark.timeout(180)  # a bug that is seldom met takes some months to show
+@pytest.mark.timeout(300)  # a bug that is seldom met takes some months to show
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_bug_on_purpose_is_seen(bug):
     first = SEEN_SOON_FROM.get(bug, 0)
     assert played(str(first), str(ENOUGH), "--bug", bug, "--until-violation")[-1]["violations"]
 
 
-def test_a_seed_leads_to_the_same_history_to_the_last_seam():
-    first, second, [third] = played("7", "2"), played("7", "2"), played("8", "1")
-    assert [each["trace"] for each in first] == [each["trace"] for each in second]
-    # Also one that others were played before.
-    assert first[1]["trace"] == third["trace"] != first[0]["trace"]
+@pytest.mark.timeout(120)  # two processes, beside whatever else the machine does
+def test_a_seed_leads_to_the_same_history_to_the_last_seam_whatever_was_played_before():
+    before, first = played("7", "2", "--days", "9")
+    [second] = played("8", "1", "--days", "9")
+    assert first["trace"] == second["trace"] != before["trace"]
 
 
 def test_a_history_is_written_as_json_and_read_back():
