@@ -96,6 +96,8 @@ class Run:
         self.deadline: float | None = None
         self._begun_at: float | None = None
         self._warned: set[str] = set()
+        # Hooks whose deadline passed before their turn.
+        self._late: dict[str, Doom] = {}
         outputs = {} if outputs is None else outputs
         self._nodes = nodes = Nodes(plan, outputs)
         self._names = names = Names(scope or {}, nodes)
@@ -317,6 +319,10 @@ class Run:
 
     def _start_phase(self, members: list[Node]) -> None:
         ended_before = [node for node in members if node.state in ENDED]
+        for node in members:
+            doom = self._late.pop(node.key, None)
+            if doom is not None and node.state not in ENDED:
+                self._end_late(node, doom)
         first = [node for node in members if node.state is State.PENDING and not node.task.depends_on]
         going = [node for node in members if node.state is State.RUNNING and node.spread is not None]
         for node in ended_before:
@@ -390,8 +396,10 @@ class Run:
             self._nodes.orders.append(Warn(fact.task, message))
         elif node is None:
             self._wind_down(State.FAILED, Reason.DEADLINE, message)
-        else:
+        elif self._outcome.has_opened(node.planned.phase):
             self._end_late(node, Doom(State.FAILED, Reason.DEADLINE, message))
+        else:
+            self._late[node.key] = Doom(State.FAILED, Reason.DEADLINE, message)
 
     def _end_late(self, node: Node, doom: Doom) -> None:
         is_spread = node.state is State.RUNNING and node.spread is not None

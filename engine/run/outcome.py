@@ -36,11 +36,16 @@ class Outcome:
         self.state_of_graph: bytes | None = None
         self._finish: Finish | None = None
         self._phases: deque[str] = deque()
+        self._opened = {"tasks"}
 
     @property
     def is_known(self) -> bool:
         """Tell whether the tasks have ended and hooks are at work."""
         return self._finish is not None
+
+    def has_opened(self, phase: str) -> bool:
+        """Tell whether the turn of the tasks, or of this hook, has come."""
+        return phase in self._opened
 
     def settle(self, *, has_begun: bool) -> None:
         """Fix the outcome: the tasks have all ended. Record it if hooks are to follow; skip those of other outcomes."""
@@ -73,18 +78,17 @@ class Outcome:
         if not self._phases:
             return []
         phase = self._phases.popleft()
+        self._opened.add(phase)
         # After a restart a hook may have instances already, and they are waited for too.
         members = [node for node in self._nodes.by_key.values() if node.planned.phase == phase]
         self._nodes.open += sum(1 for node in members if node.state not in ENDED)
         self._nodes.is_stopping = False
         return [node for node in members if node.parent is None]
 
-    def cut(self) -> list[Node]:
+    def cut(self) -> None:
         """Open what is left of the hooks, so that all of it can be stopped."""
-        left = []
         while self._phases:
-            left += self.next_phase()
-        return left
+            self.next_phase()
 
     def finish(self) -> Finish:
         """Return the order that ends the run."""

@@ -838,3 +838,16 @@ def test_a_loop_keeps_two_outputs_however_long_it_is():
         assert len(outputs) <= 2
     assert outputs == {"a": b'"x"'}
     assert run.state is State.COMPLETED
+
+
+def test_a_deadline_of_a_hook_that_passes_before_its_turn_ends_it_when_its_turn_comes():
+    late = Deadline(within=5, on_miss="fail")
+    hooks = (task("h", deadline=late), task("i", "h", trigger_rule="all_done"))
+    talk = Talk(Run("r", make_plan(Workflow(tasks=(task("a"), task("b")), finally_=hooks))))
+    talk.begin()
+    assert talk.say(AlarmReached("h"), NOW + 5) == []
+    talk.succeed("a")
+    assert talk.run.state is State.RUNNING
+    [fail] = orders_of(talk.succeed("b"), Fail)
+    assert (fail.task, fail.reason) == ("h", Reason.DEADLINE)
+    assert talk.succeed("i")[-1] == Finish(State.COMPLETED)
