@@ -143,7 +143,7 @@ class Admission:
         pk = self._add_run.run(connection, _run_row(run, version, submission, (state, reason, message), now))
         if pk is None:
             return self._earlier(connection, run, submission)
-        entry.events.append((pk, now, None, None, state, reason, message, _actor(submission)))
+        entry.events.append((pk, now, None, None, state, reason, message, _actor(submission), None))
         self._enter_tasks(entry, pk, submission, now)
         if submission.due is not None:
             schedule, due_at = plain(submission.due[0]), submission.due[1]
@@ -189,7 +189,7 @@ class Admission:
             else:
                 cells = self._values.split(output)
                 entry.tasks.append((pk, task.id, position, task.type, completed, again, now, *cells))
-                entry.events.append((pk, now, task.id, None, completed, again, "", _actor(submission)))
+                entry.events.append((pk, now, task.id, None, completed, again, "", _actor(submission), None))
         if submission.expansions:
             # Which instances there are is not known before their task is spread: until then they are offers.
             of_run = {key: output for key, output in reused.items() if "[" in key}

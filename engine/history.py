@@ -5,6 +5,7 @@ that no reader keeps the write-ahead log from being cut back. Lists page by key.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,8 +21,8 @@ from engine.errors import (
     TaskUnknownError,
     WorkflowUnknownError,
 )
-from engine.recall import Record, approval_view, attempt_view, event_view, open_run, run_in_full, run_view, written
-from engine.rows import plain
+from engine.recall import Record, approval_view, attempt_view, event_views, open_run, run_in_full, run_view, written
+from engine.rows import PACK_SIZE, plain
 from engine.states import ENDED, ClaimState, Reason, State
 from engine.tables import attempts, claims, events, offers, runs, tasks, workflows
 from engine.values import Values
@@ -137,10 +138,13 @@ class History:
 
     def events(self, run: str, after: int = 0, limit: int | None = None) -> list[EventView]:
         """List what happened to a run, oldest first, from behind the event whose id is `after`; raises as `run`."""
-        newer = select(events).where(events.c.pk > after).order_by(events.c.pk).limit(limit)
+        # The row that was read last may have been read in part.
+        newer = select(events).where(events.c.pk >= after // PACK_SIZE).order_by(events.c.pk)
+        newer = newer.limit(None if limit is None else limit + 1)
         with self._reading() as connection:
-            found = connection.execute(newer.where(events.c.run_pk == _find(connection, run))).all()
-        return [event_view(row) for row in found]
+            found = connection.execute(newer.where(events.c.run_pk == _find(connection, run)))
+            views = (view for row in found for view in event_views(row) if view.id > after)
+            return list(itertools.islice(views, limit))
 
     def attempts(self, run: str, task: str | None = None) -> list[AttemptView]:
         """List every attempt of a run, or of one of its tasks, in the order they began; raises as `run`.

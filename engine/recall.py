@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw
 
 from engine.clock import rfc3339
 from engine.errors import StoreCorruptError
+from engine.rows import PACK_SIZE
 from engine.states import Reason, State
 from engine.submission import Parent
 from engine.values import Values
@@ -121,18 +122,20 @@ def approval_view(row: Any) -> ApprovalView:
     )
 
 
-def event_view(row: Any) -> EventView:
-    """Show an event."""
-    return EventView(
-        id=row.pk,
-        at=written(row.at),
-        task=row.task,
-        attempt=row.attempt,
-        state=None if row.state is None else State(row.state),
-        reason=row.reason,
-        message=row.message,
-        actor=row.actor,
-    )
+def event_views(row: Any) -> Iterator[EventView]:
+    """Show the events of a row: one, or each of a pack. Their ids lie between those of two rows."""
+    moves = [(row.task, row.attempt, row.state)] if row.packed is None else msgspec.json.decode(row.packed)
+    for number, (task, attempt, state) in enumerate(moves, row.pk * PACK_SIZE):
+        yield EventView(
+            id=number,
+            at=written(row.at),
+            task=task,
+            attempt=attempt,
+            state=None if state is None else State(state),
+            reason=row.reason,
+            message=row.message,
+            actor=row.actor,
+        )
 
 
 def task_view(row: Any, values: Values) -> TaskView:

@@ -7,6 +7,7 @@ whether that was all; transactions, and what to do about a lost race, are `store
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from engine.database import Statement
@@ -38,6 +39,11 @@ from engine.states import Reason, State
 from engine.values import Values
 
 Row = tuple[Any, ...]
+# Task, attempt, state.
+_Move = tuple[str | None, int | None, str | None]
+_NO_MOVE: _Move = (None, None, None)
+# At most as many events share a row as there are ids between those of two rows.
+PACK_SIZE = 1000
 # These say nothing of a task that another order of the batch could disturb.
 _OF_NO_TASK = (Begin, Stay, Pause, Unpause, WindDown, Finish, Recall)
 _NULL = b"null"
@@ -73,6 +79,9 @@ class Rows:
         self.is_tangled = False
         self._rows: dict[Statement, list[Row]] = {statement: [] for statement in statements.in_sequence}
         self._events = self._rows[statements.event]
+        # Moves of one run that follow each other and say no more than that: they share a row of the events.
+        self._moves: list[_Move] = []
+        self._moving = 0
         # Each Spread, and which of the events is its own.
         self._spreads: list[tuple[int, Spread, int]] = []
         # Almost every order is a Start or a Complete: theirs are at hand.
@@ -105,8 +114,10 @@ class Rows:
         """Turn the orders of a run (its `pk`) into rows; large outputs are written to their files now."""
         tasks = [order.task for order in orders if not isinstance(order, _OF_NO_TASK)]
         self.is_tangled |= len(set(tasks)) < len(tasks)
+        self._moving = run
         for order in orders:
             self._adding[type(order)](run, order)
+        self._pack()
 
     def carry_out(self, connection: Connection) -> bool:
         """Execute everything; return False at the first statement that found a row not as expected."""
@@ -147,7 +158,16 @@ class Rows:
         message: str = "",
         actor: str | None = None,
     ) -> None:
-        self._events.append((run, self._now, task, attempt, state, reason, message, actor))
+        self._pack()
+        self._events.append((run, self._now, task, attempt, state, reason, message, actor, None))
+
+    def _pack(self) -> None:
+        """Write the moves gathered so far as events, in as few rows as that takes."""
+        moves, self._moves = self._moves, []
+        for first in range(0, len(moves), PACK_SIZE):
+            some = moves[first : first + PACK_SIZE]
+            what, packed = (some[0], None) if len(some) == 1 else (_NO_MOVE, msgspec.json.encode(some).decode())
+            self._events.append((self._moving, self._now, *what, None, "", None, packed))
 
     def _begin(self, run: int, order: Begin) -> None:
         self._rows[self._statements.begin].append((order.deadline, self._now, run))
@@ -175,6 +195,7 @@ class Rows:
         self._record(run, order.task or None, None, None, Reason.DEADLINE.value, plain(order.message))
 
     def _spread(self, run: int, order: Spread) -> None:
+        self._pack()
         self._spreads.append((run, order, len(self._events)))
         self._record(run, order.task, None, _RUNNING)
 
@@ -182,7 +203,7 @@ class Rows:
         task, attempt, now = order.task, order.attempt, self._now
         self._started.append((attempt, now, run, task, attempt - 1, attempt))
         self._opened.append((run, task, attempt, now))
-        self._events.append((run, now, task, attempt, _RUNNING, None, "", None))
+        self._moves.append((task, attempt, _RUNNING))
 
     def _complete(self, run: int, order: Complete) -> None:
         task, attempt, now = order.task, order.attempt, self._now
@@ -196,7 +217,10 @@ class Rows:
         inline, ref = self._values.split(order.output)
         self._completed.append((reason, message, now, inline, ref, run, task, attempt))
         self._closed.append((reason, message, None, now, *_took(order.usage), run, task, attempt))
-        self._events.append((run, now, task, attempt, _COMPLETED, reason, message, None))
+        if reason is None and not message:
+            self._moves.append((task, attempt, _COMPLETED))
+        else:
+            self._record(run, task, attempt, _COMPLETED, reason, message)
 
     def _fail(self, run: int, order: Fail) -> None:
         self._end(run, order, State.FAILED, code(order.reason), plain(order.message), order.output, order.exit_code)
@@ -230,7 +254,7 @@ class Rows:
             self._rows[self._statements.close[state]].append(closed)
         else:
             self._rows[self._statements.end_idle[state]].append(ended)
-        self._events.append((run, now, task, attempt or None, state.value, reason, message, None))
+        self._record(run, task, attempt or None, state.value, reason, message)
 
     def _retry_at(self, run: int, order: RetryAt) -> None:
         task, attempt = order.task, order.attempt

@@ -59,8 +59,8 @@ def _one_of(column: ColumnElement[Any], states: Iterable[State]) -> ColumnElemen
 
 
 def adding_event(dialect: Dialect) -> Statement:
-    """Build the statement that adds an event."""
-    names = ("run_pk", "at", "task", "attempt", "state", "reason", "message", "actor")
+    """Build the statement that adds an event, or a pack of them."""
+    names = ("run_pk", "at", "task", "attempt", "state", "reason", "message", "actor", "packed")
     return Statement(dialect, insert(events).inline().values({name: bindparam(name) for name in names}), *names)
 
 

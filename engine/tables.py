@@ -202,7 +202,8 @@ cache = Table(
     sqlite_with_rowid=False,
 )
 
-# The audit trail: one row for each state change. `task` is NULL for the run itself, `state` for what changed none.
+# The audit trail. `task` is NULL for the run itself, `state` for what changed none. Moves of one turn of which there is
+# no more to say share a row: `packed` is a JSON list of them, each [task, attempt, state].
 events = Table(
     "events",
     metadata,
@@ -215,6 +216,7 @@ events = Table(
     Column("reason", Text),
     Column("message", Text, nullable=False),
     Column("actor", Text),
+    Column("packed", Text),
     Index("events_by_run", "run_pk", "pk"),
 )
 

@@ -9,6 +9,7 @@ import pytest
 from engine.errors import RunAmbiguousError, RunUnknownError, StoreCorruptError, TaskUnknownError, WorkflowUnknownError
 from engine.facts import Begin, Cancel, Fail, Finish, RetryAt, Skip, WindDown
 from engine.history import History
+from engine.rows import PACK_SIZE
 from engine.states import ClaimState, Reason, State
 from engine.submission import ClaimEnd, ClaimRecord
 from tests.hands.memory import Memory, complete, fail, start, submission, wait
@@ -165,6 +166,34 @@ class HistoryContract:
         assert memory.history.events("r", after=first[-1].id)[0].id > first[-1].id
         assert memory.history.events("r", limit=2) == first
         assert [event.at for event in first] == ["2027-01-15T07:59:54.250000Z", "2027-01-15T07:59:55.250000Z"]
+
+    def test_moves_that_share_a_row_are_told_one_by_one_and_read_on_from_any_of_them(self, memory: Memory):
+        memory.begin("r", "a", "b", "c")
+        memory.write("r", start("a"), start("b"), start("c"))
+        memory.write("r", complete("a"), Fail("b", 1, Reason.ERROR, "no"), complete("c"))
+        told = memory.history.events("r")
+        assert [(one.task, one.attempt, one.state and str(one.state), one.message) for one in told[2:]] == [
+            ("a", 1, "RUNNING", ""),
+            ("b", 1, "RUNNING", ""),
+            ("c", 1, "RUNNING", ""),
+            ("a", 1, "COMPLETED", ""),
+            ("b", 1, "FAILED", "no"),
+            ("c", 1, "COMPLETED", ""),
+        ]
+        assert len(memory.rows("SELECT * FROM events")) == len(told) - 2
+        assert sorted({one.id for one in told}) == [one.id for one in told]
+        for place, last in enumerate(told, 1):
+            assert memory.history.events("r", after=last.id) == told[place:]
+            assert memory.history.events("r", after=last.id, limit=2) == told[place : place + 2]
+
+    def test_more_moves_of_a_turn_than_a_row_may_hold_have_ids_of_their_own(self, memory: Memory):
+        names = [f"t{number}" for number in range(PACK_SIZE + 1)]
+        memory.begin("r", *names)
+        memory.write("r", *(start(name) for name in names))
+        told = memory.history.events("r")[2:]
+        assert [one.task for one in told] == names
+        assert len({one.id for one in told}) == len(told)
+        assert memory.history.events("r", after=told[-2].id) == told[-1:]
 
     def test_attempts_come_in_the_order_they_began(self, memory: Memory):
         memory.begin("r", "a", "b")
