@@ -96,7 +96,8 @@ def _state(config: Config) -> Iterator[Finding]:
 
 def _disk(config: Config) -> Iterator[Finding]:
     place = config.paths.state if config.paths.state.is_dir() else Path("/")
-    found = [sentence for sentence in shortages(place).values() if sentence]
+    others = (config.paths.logs, *(inboxes(config) if config.inbox.enabled else ()))
+    found = [sentence for sentence in shortages(place, *others).values() if sentence]
     for sentence in found:
         yield Finding("room", "warn", sentence, "free some space, or raise the limit")
     if not found:

@@ -66,7 +66,8 @@ both.
 | `params` | `{}` | Parameters of the run, by name. |
 | `idempotency_key` | none | Text; a second submission with it leads to the first run. |
 | `priority` | the workflow's | Runs with a higher number start their tasks first. |
-| `run_at` | none | Not before this moment: RFC 3339 with an offset, such as `2027-01-31T06:00:00Z`. |"""
+| `run_at` | none | Not before this moment: RFC 3339 with an offset, such as `2027-01-31T06:00:00Z`. |
+| `use_cache` | `true` | `false` leaves the cache alone: nothing is taken from it, and nothing put into it. |"""
 
 
 _HTTP = """\

@@ -130,8 +130,7 @@ def _behind(run: Mapping[str, Any], status: Mapping[str, Any]) -> str:
         if each["run"] == run["id"]:
             key = f" {each['key']}" if each["key"] else ""
             place = f"behind {counted(each['ahead'], 'run')}" if each["ahead"] else "next in line"
-            waits = f": {run['message']}" if run["message"] else ""
-            return f"{place} (concurrency{key}){waits}"
+            return f"{place} (concurrency{key})"
     return ""
 
 
