@@ -11,6 +11,10 @@ import msgspec
 from engine.expressions import Expression, Template, evaluate, evaluate_condition
 from engine.run.node import Node
 from engine.run.nodes import Nodes
+from engine.states import Reason
+
+# How a success came about changes no decision: a run that repeats another decides as that one did.
+_AS_IF_RUN = (None, Reason.REUSED, Reason.CACHED)
 
 
 class Names:
@@ -65,6 +69,6 @@ class Names:
         return {
             "output": self.output(node.key),
             "state": str(node.state),
-            "reason": None if node.reason is None else str(node.reason),
+            "reason": None if node.reason in _AS_IF_RUN else str(node.reason),
             "attempts": node.attempt,
         }

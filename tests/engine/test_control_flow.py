@@ -851,3 +851,11 @@ def test_a_deadline_of_a_hook_that_passes_before_its_turn_ends_it_when_its_turn_
     [fail] = orders_of(talk.succeed("b"), Fail)
     assert (fail.task, fail.reason) == ("h", Reason.DEADLINE)
     assert talk.succeed("i")[-1] == Finish(State.COMPLETED)
+
+
+def test_a_repeated_run_decides_as_the_first_did():
+    plan = make_plan(Workflow(tasks=(task("a"), task("b", "a", when="tasks.a.reason == null"))))
+    run = Run("r", plan, outputs={"a": b"1"})
+    run.reuse(["a"])
+    run.handle(Submitted(), NOW)
+    assert run.peek().key == "b"
