@@ -17,17 +17,19 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tests.torture.part import Batch, Part, Tally
+from tests.waiting import wait_for
 from tests.whole import checker
 from tests.whole.disk import Disk, Mode, Record, mount
 from tests.whole.mill import LAST_FOLDERS, Mill, mills, names_in
 
 _CLONE_NEWNS, _MS_REC_PRIVATE = 0x20000, 0x4000 | 0x40000
-_LOAD_SECONDS = 4.0
+_MARKS_A_LIFE = 60
 _PAUSE_SECONDS = 0.03
 _MARKS = ("submitted", "ended", "dropped", "filed")
 SETTINGS = """
@@ -46,6 +48,7 @@ class Producer(threading.Thread):
         self.dropped: dict[str, bytes] = {}
         self.is_over = threading.Event()
         self.failure: BaseException | None = None
+        self.noted = 0
         self._open: list[str] = []
         self._filed: set[str] = set()
 
@@ -63,6 +66,10 @@ class Producer(threading.Thread):
         if self.failure is not None:
             raise self.failure
 
+    def _note(self, *words: str) -> None:
+        self._disk.note(*words)
+        self.noted += 1
+
     def _document(self) -> dict[str, Any]:
         script = self._random.choice((["ok"], ["ok"], ["fail", "ok"], ["fail"], ["later", "ok"]))
         document = self._mill.chain(
@@ -77,7 +84,7 @@ class Producer(threading.Thread):
             body = {"workflow": self.documents[key], "idempotency_key": key}
             status, answer = self._mill.ask("POST", "/api/v1/runs", body)
             if status in (200, 201):
-                self._disk.note("submitted", key, answer["id"])
+                self._note("submitted", key, answer["id"])
                 self._open.append(answer["id"])
 
     def _drop(self) -> None:
@@ -85,7 +92,7 @@ class Producer(threading.Thread):
         document = self._document() if self._random.random() < 0.9 else b"{"  # now and then a broken one
         self.dropped[name] = document if isinstance(document, bytes) else _text(document)
         self._mill.drop(name, self.dropped[name])
-        self._disk.note("dropped", name)
+        self._note("dropped", name)
 
     def _look(self) -> None:
         """Note ends that the API tells and files that stand in their last folder."""
@@ -93,29 +100,36 @@ class Producer(threading.Thread):
             for run in self._open[:3]:
                 status, answer = self._mill.ask("GET", f"/api/v1/runs/{run}")
                 if status == 200 and answer["ended_at"]:  # found
-                    self._disk.note("ended", run, answer["state"])
+                    self._note("ended", run, answer["state"])
                     self._open.remove(run)
         for folder in LAST_FOLDERS:
             for name in sorted(names_in(self._mill.inbox / folder) & self.dropped.keys() - self._filed):
                 self._filed.add(name)
-                self._disk.note("filed", name, folder)
+                self._note("filed", name, folder)
 
 
 def record(mill: Mill, disk: Disk, seed: str) -> Producer:
-    """Let a daemon work under load for a while, with a second life halfway; the disk remembers."""
+    """Let a daemon work under load until much was acknowledged, with a second life halfway; the disk remembers."""
     mill.inbox.mkdir(mode=0o750)
     os.sync()
     disk.note("begun")
     producer = Producer(mill, disk, seed)
     producer.start()
     for _ in range(2):
-        process = mill.launch()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LOAD_SECONDS / 2)
-        assert process.poll() is None, f"the daemon ended by itself with {process.returncode}: {mill.words()}"
+        mill.launch()
+        wanted = producer.noted + _MARKS_A_LIFE
+        wait_for(partial(_has_noted, producer, mill, wanted), f"a daemon under load; {mill.words()}", 120)
         mill.kill()
     producer.finish()
     return producer
+
+
+def _has_noted(producer: Producer, mill: Mill, wanted: int) -> bool:
+    process = mill.process
+    assert process is not None
+    assert process.poll() is None, f"the daemon ended by itself with {process.returncode}: {mill.words()}"
+    assert producer.failure is None, producer.failure
+    return producer.noted >= wanted
 
 
 def moment(records: Sequence[Record], draws: random.Random) -> int:

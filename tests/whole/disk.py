@@ -75,10 +75,8 @@ class Disk:
 
     def unmount(self, at: Path) -> None:
         """Unmount it and end the recording."""
-        subprocess.run(["umount", str(at)], check=True)
-        # The loop device lets go of the file a moment later.
-        wait_for(lambda: not subprocess.run(["umount", str(self._point)], check=False, capture_output=True).returncode,
-                 "the file to be free")  # fmt: skip
+        unmount(at)
+        unmount(self._point)
         assert self._server is not None
         assert self._server.wait(30) == 0
 
@@ -117,6 +115,15 @@ class Disk:
 def mount(image: Path, at: Path) -> None:
     """Mount an image, or a file that is one."""
     subprocess.run(["mount", "-t", "ext4", "-o", "loop", str(image), str(at)], check=True)
+
+
+def unmount(at: Path) -> None:
+    """Unmount what is mounted there as soon as the kernel has let go of it."""
+
+    def is_done() -> bool:
+        return not subprocess.run(["umount", str(at)], check=False, capture_output=True).returncode
+
+    wait_for(is_done, f"{at} to be free")
 
 
 def _kept(size: int, draws: random.Random) -> list[int]:
