@@ -61,7 +61,7 @@ class Beginnings:
                 self._timers.add(self._clock.ticks(), key, Submitted())
             return
         group = self._group(live)
-        if isinstance(group, tuple):
+        if isinstance(group, tuple) and not self._shares_place(live, group):
             self._gates.enter(key, group)
 
     def ended(self, key: str, now: float) -> None:
@@ -85,6 +85,9 @@ class Beginnings:
         if group is None or isinstance(group, ExpressionError):
             self._tell(key, CancelAsked(Reason.EXPRESSION, f"concurrency: {group}"), now)
             return
+        if self._shares_place(live, group):
+            self._tell(key, Submitted(), now)
+            return
         answer = self._gates.ask(key, group, concurrency, live.run.priority)
         for other in answer.replaced:
             self._tell(other, CancelAsked(Reason.REPLACED, f"run {key} takes its place"), now)
@@ -98,6 +101,18 @@ class Beginnings:
     def _place(self, key: str) -> tuple[int, str]:
         """Return what runs are sorted by that wait: priority, then age, which ids begin with."""
         return -self._live[key].run.priority, key
+
+    def _shares_place(self, live: Live, group: Group) -> bool:
+        """Tell whether a run at this gate waits for this one, perhaps through others: both would wait for ever."""
+        parent = live.parent
+        while parent is not None:
+            caller = self._live.get(parent.run)
+            if caller is None or not caller.run.awaits(parent.task):
+                return False
+            if self._gates.has_begun(parent.run, group):
+                return True
+            parent = caller.parent
+        return False
 
     def _group(self, live: Live) -> Group | ExpressionError | None:
         """Return what a run shares its gate with, or why that cannot be told; None where its workflow has none."""

@@ -57,6 +57,10 @@ class Gates:
         """Count a run that has begun already, however many there are."""
         self._of(run, group).begun[run] = None
 
+    def has_begun(self, run: str, group: Group) -> bool:
+        """Tell whether a run has a place at this gate."""
+        return self._groups.get(run) == group and run in self._gates[group].begun
+
     def ask(self, run: str, group: Group, concurrency: Concurrency, priority: int) -> Answer:
         """Decide about a run that is due to begin, and count it unless it is skipped; one that waits may ask again."""
         gate = self._of(run, group)

@@ -272,6 +272,11 @@ class Run:
             if node.doom is None and node.is_under_way and node.task.type == WORKFLOW_TYPE:
                 yield self._attempts.calls.call(node, self._attempts.fields(node))
 
+    def awaits(self, task: str) -> bool:
+        """Tell whether a task that calls a workflow lasts as long as that."""
+        node = self._nodes.by_key.get(task)
+        return node is not None and node.is_awaiting
+
     def question(self, task: str) -> Question | None:
         """Return what a task asks a person; None where it does not."""
         return self._attempts.calls.question(task)

@@ -20,6 +20,7 @@ from engine.limits import Limits
 from engine.model import (
     APPROVAL_TYPE,
     WORKFLOW_TYPE,
+    Concurrency,
     Deadline,
     Foreach,
     Inner,
@@ -440,3 +441,25 @@ def test_a_workflow_that_cannot_be_looked_for_fails_its_task_and_nobody_else(mak
     [call] = workshop.end_of(workshop.submit(calls("call", workflow="odd"))).tasks
     assert (call.state, call.reason, call.message) == (State.FAILED, Reason.INVALID, "ValueError: odd")
     assert workshop.end_of(workshop.submit(workshop.task("a"))).state is State.COMPLETED
+
+
+def test_a_run_that_calls_its_own_workflow_does_not_wait_for_the_place_it_has_itself(make, shelf):
+    workshop = make().start()
+    one = Concurrency(key="k", limit=1)
+    shelf.workflows["child"] = Workflow(name="same", concurrency=one, tasks=(workshop.task("a"),))
+    outer = Workflow(name="same", concurrency=one, tasks=(calls("call"), workshop.task("b", ["call"])))
+    runs = [workshop.submit(workflow=outer) for _ in range(2)]
+    assert [workshop.end_of(run).state for run in runs] == [State.COMPLETED] * 2
+    assert [entry.task for entry in workshop.ledger()] == ["a", "b", "a", "b"]
+
+
+def test_a_run_that_does_not_wait_for_the_one_it_calls_does_not_give_it_its_place(make, shelf):
+    workshop = make().start()
+    one = Concurrency(key="k", limit=1)
+    shelf.workflows["child"] = Workflow(name="same", concurrency=one, tasks=(workshop.task("a"),))
+    tasks = (calls("call", wait=False), workshop.task("b", ["call"], seconds=0.2))
+    run = workshop.submit(workflow=Workflow(name="same", concurrency=one, tasks=tasks))
+    workshop.end_of(run)
+    [child] = children(workshop, run)
+    workshop.end_of(child.id)
+    assert [entry.task for entry in workshop.ledger()] == ["b", "a"]
