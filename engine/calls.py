@@ -65,14 +65,13 @@ class Workflows(Protocol):
 class Door(NamedTuple):
     """What calls ask of their owner, each in its thread but `later`.
 
-    `submit` has a run recorded with the next ones, `ended` says how a run has ended, `now` is wall time, `later` has
-    something carried out in the owner's thread.
+    `submit` has a run recorded with the next ones, `ended` says how a run has ended, `later` has something carried out
+    in the owner's thread, with the wall time then.
     """
 
     catalogue: Callable[[], Catalogue]
     submit: Callable[[Submission, Plan, "Future[Receipt]"], None]
     ended: Callable[[str], RunEnd | None]
-    now: Callable[[], float]
     later: Callable[[Callable[[float], None]], None]
 
 
@@ -214,14 +213,15 @@ class Calls:
             called=dict(repeated.called),
         )
         answer: Future[Receipt] = Future()
-        answer.add_done_callback(lambda done: self._recorded(attempt, done.result()))
+        # By way of the owner: what goes wrong in a callback of a future is swallowed, and the task would wait for ever.
+        answer.add_done_callback(lambda done: self._door.later(lambda now: self._recorded(attempt, done.result(), now)))
         sync_point("calls.asked")
         self._door.submit(submission, found.plan, answer)
 
-    def _recorded(self, attempt: Attempt, receipt: Receipt) -> None:
-        """Tell the task of its run, in the turn in which that was recorded."""
+    def _recorded(self, attempt: Attempt, receipt: Receipt, now: float) -> None:
+        """Tell the task of its run, which is recorded; it may have ended since."""
         sync_point("calls.recorded")
-        now, unwanted = self._door.now(), self._coming.pop(attempt, None)
+        unwanted = self._coming.pop(attempt, None)
         run, task, number = attempt
         self._tell(run, ChildStarted(task, number, receipt.run), now)
         if receipt.run in self._live:

@@ -96,7 +96,7 @@ class Executor:
         self._beginnings = Beginnings(self._live, self._timers, clock, self._tell)
         self._inquiries = Inquiries(backend.wake)
         self._arrivals = Arrivals(memory, values=values, limits=limits, ambience=ambience, entropy=entropy)
-        door = Door(backend.catalogue, self._arrivals.add, memory.ended, clock.wall, self._inquiries.tell)
+        door = Door(backend.catalogue, self._arrivals.add, memory.ended, self._inquiries.tell)
         self._calls = Calls(self._live, door, self._tell, workflows=workflows, limits=limits)
         self._batch: dict[str, list[Order]] = {}
         self._starts: list[tuple[str, Start]] = []
