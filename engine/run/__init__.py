@@ -419,10 +419,9 @@ class Run:
         if self._outcome.is_known:
             self._outcome.cut()
             self._nodes.is_stopping = True
-            members = [key for phase, keys in self.plan.phases.items() if phase != "tasks" for key in keys]
             doom = Doom(State.CANCELLED, fact.reason, fact.message)
-            for key, node in list(self._nodes.by_key.items()):
-                if key.partition("[")[0] in members and node.state not in ENDED:
+            for node in list(self._nodes.by_key.values()):
+                if node.planned.phase != "tasks" and node.state not in ENDED:
                     self._nodes.stop(node, doom)
             return
         self._wind_down(State.CANCELLED, fact.reason, fact.message)
