@@ -125,9 +125,12 @@ def check_order(mill: Mill, entries: list[ledgers.Entry]) -> None:
 def check_moves(mill: Mill) -> None:
     """Check that the recorded history is one that the table of moves allows, and that rows say where it ended."""
     path: dict[tuple[str, str | None], list[State]] = {}
-    events = "SELECT r.id, e.task, e.state FROM events e JOIN runs r ON r.pk = e.run_pk WHERE e.state IS NOT NULL"
-    for run, task, state in mill.rows(f"{events} ORDER BY e.pk"):
-        path.setdefault((run, task), []).append(State(state))
+    events = "SELECT r.id, e.task, e.state, e.packed FROM events e JOIN runs r ON r.pk = e.run_pk ORDER BY e.pk"
+    for run, one, its_state, packed in mill.rows(events):
+        # Moves of one turn share a row, each as [task, attempt, state].
+        for task, _, state in [(one, 0, its_state)] if packed is None else json.loads(packed):
+            if state is not None:
+                path.setdefault((run, task), []).append(State(state))
     for (run, task), states in path.items():
         for old, new in pairwise(states):
             # An attempt that follows at once says so only by its begin; what waits may come to wait for something else.
