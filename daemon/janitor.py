@@ -20,6 +20,7 @@ from loguru import logger
 from daemon.config import Config, Retention
 from engine.attemptlog import log_path
 from engine.clock import Clock
+from engine.errors import DropmillError
 from engine.history import History
 from engine.store import Store
 from engine.values import Values
@@ -126,7 +127,8 @@ class Janitor:
             try:
                 self._look_after()
             except Exception as error:
-                logger.opt(exception=error).error("what is too old could not be deleted: {}", error)
+                trace = None if isinstance(error, DropmillError) else error
+                logger.opt(exception=trace).error("what is too old could not be deleted: {}", error)
 
     def _look_after(self) -> None:
         done = self.prune()

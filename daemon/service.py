@@ -196,7 +196,8 @@ class Service:
                 self.troubles.note("stuck", f"no sign of life from {', '.join(stuck)}" if stuck else "")
                 next_ping = now + (watchdog.interval or _PULSE_SECONDS)
                 self._notifier.status(self._status(assembly))
-                self.troubles.note_all(shortages(config.paths.state))
+                self.troubles.note_all(shortages(config.paths.state, config.paths.logs, config.paths.inbox))
+                self.troubles.note("workers", assembly.pool.problem)
             stamps = _stamps(config)
             if stamps is None:
                 stamps = seen

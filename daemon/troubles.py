@@ -3,8 +3,8 @@
 `service` notes what it sees; `status`, `doctor` and systemd's status line show it.
 """
 
+import os
 import resource
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from loguru import logger
 from engine.task import BrokenPlugin
 
 _FREE_BYTES = 200 * 1024 * 1024
+_FREE_FILES = 1000
 _FREE_DESCRIPTORS = 64
 
 
@@ -50,17 +51,40 @@ class Troubles:
         return list(self._lasting.values())
 
 
-def shortages(state: Path) -> dict[str, str]:
-    """Look at free disk space and free file descriptors; an empty sentence says that there is enough."""
-    return {"disk": _disk(state), "descriptors": _descriptors()}
+def shortages(state: Path, *others: Path) -> dict[str, str]:
+    """Look at free file descriptors, and at the room on the disks of these folders; empty sentences say "enough".
+
+    Of several folders on one disk the first speaks; of the `others`, those that are missing are passed over.
+    """
+    found = {"disk": _disk(state), "descriptors": _descriptors()}
+    seen = {_device(state), None}
+    for folder in others:
+        device = _device(folder)
+        if device not in seen:
+            seen.add(device)
+            found[f"disk {folder}"] = _disk(folder)
+    return found
 
 
-def _disk(state: Path) -> str:
+def _device(folder: Path) -> int | None:
     try:
-        free = shutil.disk_usage(state).free
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def _disk(folder: Path) -> str:
+    try:
+        seen = os.statvfs(folder)
     except OSError as error:
-        return f"the free space where {state} is cannot be seen: {error.strerror}"
-    return f"only {free // 2**20} MiB are free where {state} is" if free < _FREE_BYTES else ""
+        return f"the free space where {folder} is cannot be seen: {error.strerror}"
+    free = seen.f_bavail * seen.f_frsize
+    if free < _FREE_BYTES:
+        return f"only {free // 2**20} MiB are free where {folder} is"
+    # Some file systems count no files.
+    if seen.f_files and seen.f_favail < _FREE_FILES:
+        return f"only {seen.f_favail} more files can be made where {folder} is"
+    return ""
 
 
 def _descriptors() -> str:

@@ -65,6 +65,7 @@ class Store:
         self._keys: dict[str, int] = {}
         self._crowded_until = 0.0
         self._is_in_doubt = False
+        self._inodes: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Make the folder if it is missing, connect, bring the tables up to date; harmless twice.
@@ -251,6 +252,7 @@ class Store:
             self._is_in_doubt = True
             sync_point("store.written")
             connection.commit()
+            self._check_names()
             sync_point("store.committed")
         except BaseException:
             self._roll_back(connection)
@@ -287,10 +289,26 @@ class Store:
         return self._connection
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._inodes = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(DBAPIError):
                 connection.close()
+
+    def _check_names(self) -> None:
+        """See that what was written is still called so: a file that somebody deleted takes every write and keeps none.
+
+        Raises StoreLostError.
+        """
+        if self._file is None:
+            return
+        try:
+            found = os.stat(self._file).st_ino, os.stat(f"{self._file}-wal").st_ino  # noqa: PTH116 -- once a commit, as below
+        except FileNotFoundError:
+            found = None
+        if self._inodes is None:
+            self._inodes = found
+        if found is None or found != self._inodes:
+            raise StoreLostError(f"{self._file}: it was deleted or replaced while it was open")
 
     def _relieve(self) -> None:
         """Make the write-ahead log start anew where readers that take turns have kept it growing."""

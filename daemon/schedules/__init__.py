@@ -160,7 +160,8 @@ class Schedules:
                 self.wake()
             except Exception as error:
                 # Nothing is lost: what has no row is due again. The pulse stands still, which the watchdog sees.
-                logger.opt(exception=error).error("the schedules could not be looked after: {}", error)
+                trace = None if isinstance(error, DropmillError) else error
+                logger.opt(exception=trace).error("the schedules could not be looked after: {}", error)
 
     def _ring(self) -> None:
         self._bell.set()

@@ -535,6 +535,29 @@ def test_what_could_not_be_recorded_is_due_again_at_the_next_look(house, monkeyp
     assert life.fates() == ["12:01 RUN", "12:02 SKIPPED overlap"]
 
 
+def test_an_error_of_the_memory_is_one_sentence_in_the_log(house, monkeypatch):
+    from loguru import logger
+
+    from engine.errors import StoreLostError
+
+    life, said = house(MINUTELY).begin(), []
+
+    def refuse() -> None:
+        life.schedules._is_stopped = True
+        raise StoreLostError("no space")
+
+    monkeypatch.setattr(life.schedules, "wake", refuse)
+    sink = logger.add(said.append)
+    try:
+        life.schedules._ring()
+        life.schedules._loop()
+    finally:
+        logger.remove(sink)
+    [line] = said
+    assert "no space" in line
+    assert "Traceback" not in line
+
+
 def test_started_it_watches_by_itself_and_stops_twice_without_harm(tmp_path):
     from engine.clock import SystemClock
 

@@ -337,3 +337,18 @@ def test_two_daemons_that_open_an_empty_folder_at_once_make_one_database(url: st
     memory = Memory(url, tmp_path)
     assert memory.rows("SELECT count(*) FROM alembic_version") == [(1,)]
     memory.close()
+
+
+@pytest.mark.parametrize("name", ["state.db", "state.db-wal"])
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_acknowledged_into_a_file_that_somebody_took_away(url: str, tmp_path: Path, name, is_replaced):
+    memory = Memory(url, tmp_path)
+    memory.create("first", "a")
+    path = tmp_path / "state" / name
+    data = path.read_bytes()
+    path.rename(tmp_path / "taken-away")
+    if is_replaced:
+        path.write_bytes(data)
+    with pytest.raises(StoreLostError, match="deleted or replaced"):
+        memory.create("second", "a")
+    memory.close()
