@@ -277,7 +277,11 @@ class Reading:
 
     def scope(self, names: Mapping[str, Any]) -> dict[str, Any]:
         tasks = {
-            key: {"output": end.output, "state": str(end.state), "reason": end.reason and str(end.reason)}
+            key: {
+                "output": end.output,
+                "state": str(end.state),
+                "reason": None if end.reason in (None, Reason.CACHED) else str(end.reason),
+            }
             for key, end in self.ends.items()
         }
         return {**self.names, "tasks": tasks, **names}
