@@ -53,6 +53,7 @@ COMPONENTS = {
     ),
     "namespaces": Component(_may_have_namespaces, "run the tests as root of the machine, or in a privileged container"),
     "openssl": Component(_command("openssl"), "apt-get install openssl"),
+    "pids": Component(lambda: os.access("/sys/fs/cgroup/pids", os.W_OK), "mount the pids controller of cgroups v1"),
     "postgresql": Component(lambda: postgres_bin() is not None, "apt-get install postgresql"),
     "procps": Component(_command("ps"), "apt-get install procps"),
     "root": Component(lambda: os.geteuid() == 0, "run the tests as root"),

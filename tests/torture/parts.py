@@ -11,6 +11,7 @@ MODULES: dict[str, str] = {
     "points": "tests.torture.points",
     "calls": "tests.torture.calls",
     "power cuts": "tests.torture.powercuts",
+    "resources": "tests.torture.resources",
     "seeded": "tests.torture.seeded",
     "soak": "tests.torture.soak",
     "documents": "tests.torture.damaged",

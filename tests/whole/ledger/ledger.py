@@ -10,6 +10,7 @@ TASK_TYPE = "ledger"
 REQUIRED_FIELDS = ["ledger"]
 _PAUSE_SECONDS = 0.002
 _NEVER = 1_000_000.0
+_MUCH = 1 << 40
 
 
 def run(task):
@@ -27,6 +28,8 @@ def run(task):
         raise
     if word == "die":
         os._exit(9)
+    if word == "grow":
+        bytearray(_MUCH)
     _write(task, "end")
     if word == "raise":
         raise ValueError(word)
