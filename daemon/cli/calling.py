@@ -60,7 +60,12 @@ class Daemon:
 
     def post(self, path: str, wish: dict[str, Any] | None = None) -> Any:
         """Ask for something to be done and return what is said to it."""
-        return msgspec.json.decode(self._ask("POST", path, {}, msgspec.json.encode(wish or {}))[1])
+        try:
+            body = msgspec.json.encode(wish or {})
+        except UnicodeEncodeError:
+            message = "an argument is not text in UTF-8, which is all that the daemon takes; write it anew"
+            raise InputError(message) from None
+        return msgspec.json.decode(self._ask("POST", path, {}, body)[1])
 
     def submit(self, body: bytes, *, file: str, name: str) -> "tuple[RunView, bool]":
         """Hand in a document or a request; return the run and whether it is new."""

@@ -397,3 +397,9 @@ def test_a_command_that_gives_up_early_leaves_no_process_behind(site):
     # Whoever still lives holds the other end.
     assert select.select([reading], [], [], 20)[0]
     os.close(reading)
+
+
+def test_an_argument_that_is_no_text_is_bad_input(site):
+    answer = site.call("retry", "0123", "--from", "\udcff\udcfe")
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == "error: an argument is not text in UTF-8, which is all that the daemon takes; write it anew\n"
