@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 from tests.whole import checker, plays
 from tests.whole.mill import Mill
 
-FEW = 30
+FEW = 24
 A_LIFE = 5  # documents for each
 POINTS = sorted(
     {
