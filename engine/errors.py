@@ -33,6 +33,7 @@ from typing import ClassVar
 import msgspec
 
 _SHOWN = 80  # characters of an expression that are shown in a message
+_NAMED = 5  # tasks that are named in a message
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -226,7 +227,8 @@ class NotWaitingError(InputError):
     exit_status = 4
 
     def __init__(self, run: str, task: str, state: str, waiting: Sequence[str]) -> None:
-        named = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
+        more = len(waiting) - _NAMED
+        named = ", ".join(waiting[:_NAMED]) + (f" and {more} more" if more > 0 else "")
         others = f"; what waits in this run: {named}" if waiting else "; nothing in this run does"
         super().__init__(f"task {task} of run {run} is {state} and does not wait for a person{others}")
         self.run, self.task, self.state, self.waiting = run, task, state, tuple(waiting)

@@ -39,7 +39,11 @@ PARAM_SCHEMA = {
         "bcc": {**_ADDRESSES, "description": "Who gets a copy that nobody else sees."},
         "sender": {"type": "string", "minLength": 1, "description": "From whom; without it that of the settings."},
         "reply_to": {**_ADDRESSES, "description": "Where answers go, where not to the sender."},
-        "subject": {"type": "string", "examples": ["The report is ready"], "description": "What it is about, on one line."},
+        "subject": {
+            "type": "string",
+            "examples": ["The report is ready"],
+            "description": "What it is about, on one line.",
+        },
         "text": {"type": "string", "examples": ["See above."], "description": "The message as plain text."},
         "html": {"type": "string", "description": "The message as HTML; with `text`, readers choose between the two."},
         "attachments": {

@@ -34,7 +34,12 @@ PARAM_SCHEMA = {
             "`mailto://...` or `jsons://host/path`; take them from `secrets`.",
         },
         "title": {"type": "string", "description": "A line above it, where the service has one."},
-        "body": {"type": "string", "minLength": 1, "examples": ["The report is ready."], "description": "The message itself."},
+        "body": {
+            "type": "string",
+            "minLength": 1,
+            "examples": ["The report is ready."],
+            "description": "The message itself.",
+        },
         "kind": {
             "enum": _KINDS,
             "default": "info",

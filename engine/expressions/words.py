@@ -4,7 +4,8 @@ The reference is printed from it, `program` checks names against it.
 """
 
 NAMES: dict[str, str] = {
-    "tasks": "Tasks upstream, by id: `tasks.ID.output`, `.state`, `.reason` (null also for a success that was reused or cached), `.attempts`.",
+    "tasks": "Tasks upstream, by id: `tasks.ID.output`, `.state`, `.reason` (null also where a success was reused or "
+    "cached), `.attempts`.",
     "params": "The parameters of the run.",
     "run": "The run itself: its id, its workflow and when it was created; in hooks also `.state`, `.reason`, `.message`"
     " and `.failed` (ids).",

@@ -252,7 +252,12 @@ class Stage:
             if rows[task].state is State.COMPLETED and reused.keys() >= set(plan.graph.depends_on[task]):
                 reused[task] = rows[task].output
         spread = {task: rows[task].memo for task in plan.graph.order if plan.tasks[task].task.foreach}
-        expansions = {task: memo for task, memo in spread.items() if task not in reused and memo != b"null"}
+        # Behind a task that runs anew, elements may be the same and what else the instances see is not.
+        expansions = {
+            task: memo
+            for task, memo in spread.items()
+            if task not in reused and memo != b"null" and reused.keys() >= set(plan.graph.depends_on[task])
+        }
         completed = {other: row.output for other, row in rows.items() if row.state is State.COMPLETED}
         reused |= {other: data for other, data in completed.items() if id_of(other) in expansions}
         return {"reused": reused, "expansions": expansions}

@@ -27,9 +27,8 @@ from engine.facts import (
     WindDown,
 )
 from engine.model import Workflow
-from engine.run import Snapshot
 from engine.plan import make_plan
-from engine.run import Run
+from engine.run import Run, Snapshot
 from engine.states import Reason, State
 from tests.engine.conversation import Talk, retry, run_of, task
 

@@ -50,7 +50,7 @@ def test_a_closed_box_has_no_process_no_mount_and_no_group():
 def test_a_box_that_cannot_boot_says_why_and_leaves_nothing():
     box = Box.__new__(Box)
     with pytest.raises(AssertionError, match="no-such-place"):
-        box.__init__(Path("/no-such-place"))
+        Box.__init__(box, Path("/no-such-place"))
     # Its own, by name: the hierarchy may be shared with other machines, whose boxes come and go.
     assert not box.group.exists()
     assert not box.folder.exists()
