@@ -231,7 +231,7 @@ class ControlContract:
             assert memory.store.ended(run) == RunEnd(State.COMPLETED, None, "", output)
             view = memory.history.run(run)
             assert (view.output is msgspec.UNSET) == (output == b"null")
-            assert output == b"null" or bytes(view.output) == output  # type: ignore[arg-type]  # set, as the line before says
+            assert output == b"null" or bytes(view.output) == output
         assert memory.store.ended("nobody") is None
         assert memory.rows("SELECT output FROM runs WHERE id = 'large'") == [(None,)]
         [ref] = memory.history.references()
@@ -246,7 +246,7 @@ class ControlContract:
         assert lost is not None
         assert (lost.state, lost.reason, lost.output) == (State.FAILED, Reason.INPUT_LOST, b"null")
         view = memory.history.run("r")
-        assert (view.state, bytes(view.output)) == ("COMPLETED", b"null")  # type: ignore[arg-type]  # it has one
+        assert (view.state, bytes(view.output)) == ("COMPLETED", b"null")
         assert "a large output cannot be read" in view.message
 
     @pytest.mark.parametrize("again", [b"null", LARGE])
