@@ -198,8 +198,7 @@ class Troupe:
         if number in self.stopped and _has_cut_hooks(workflow, found):
             # The cancel came when the outcome was known, and hooks were at work.
             judged_part, wanted = _without_hooks(workflow, found), _without_hooks(workflow, wanted)
-        if judged_part != wanted:
-            raise AssertionError(f"{told}\n" + "\n".join(differences(judged_part, wanted)))
+        compare(judged_part, wanted, told)
         return found
 
     def retry(self, stories: Mapping[int, Story]) -> dict[int, str]:
@@ -220,9 +219,7 @@ class Troupe:
     def judge_again(self, number: int, run: str, before: Story) -> None:
         """Compare what became of a run that repeats one with what the interpreter says of a first; raises so."""
         found = self.story(run, workflow=self.workflows[number], before=before)
-        wanted = interpret(self.workflows[number], script())
-        if found != wanted:
-            raise AssertionError(f"{self._told(number, run)}\n" + "\n".join(differences(found, wanted)))
+        compare(found, interpret(self.workflows[number], script()), self._told(number, run))
 
     def _told(self, number: int, run: str) -> str:
         return f"document {number}: {json.dumps(self.documents[number])}\nrun {run}"
@@ -242,7 +239,10 @@ class Troupe:
         return found
 
     def story(self, run: str, *, workflow: Workflow, before: Story | None = None) -> Story:
-        """Read how a run and those it called have ended; `before` is that of the run that this one repeats."""
+        """Read how a run and those it called have ended; `before` is that of the run that this one repeats.
+
+        What a task called that was taken over from there is left empty.
+        """
         query = "SELECT state, reason, output, output_ref FROM runs WHERE id = ? AND ended_at IS NOT NULL"
         [[state, reason, output, ref]] = self.mill.rows(query, run)
         given = self._value(output, ref) if state == "COMPLETED" else None
@@ -260,7 +260,7 @@ class Troupe:
             former = tries or (before.children.get(key) if before is not None and key in self.offered(run) else None)
             tries.append(self.story(child, workflow=inner.workflow, before=former[-1] if former else None))
         if before is not None:
-            children |= {key: each for key, each in before.children.items() if key in reused or id_of(key) in reused}
+            children |= {key: [] for key in before.children if key in reused or id_of(key) in reused}
             self.check_kept(run, workflow, before, reused)
         return Story(End(State(state), None if reason is None else Reason(reason), given), tasks, children)
 
@@ -327,6 +327,27 @@ def with_hooks(workflow: Workflow, story: Story) -> Story:
     reading = Reading(workflow, script(), {})
     _, reading.ends, reading.children = _without_hooks(workflow, story)
     return reading.hooks_after(story.end)
+
+
+def compare(found: Story, wanted: Story, told: str) -> None:
+    """Check that two stories are the same; raise AssertionError with `told` and every difference."""
+    wanted = _as_far_as_called(wanted, found)
+    if found != wanted:
+        raise AssertionError(f"{told}\n" + "\n".join(differences(found, wanted)))
+
+
+def _as_far_as_called(wanted: Story, found: Story) -> Story:
+    """Leave empty what was taken over, not called: a call that is repeated for once may take fewer tries."""
+    children = {
+        key: []
+        if found.children.get(key) == []
+        else [
+            _as_far_as_called(one, other)
+            for one, other in zip(each, [*found.children.get(key, []), *each], strict=False)
+        ]
+        for key, each in wanted.children.items()
+    }
+    return wanted._replace(children=children)
 
 
 def differences(found: Story, wanted: Story, path: str = "") -> Iterator[str]:
