@@ -66,10 +66,10 @@ TROUBLES = (
         "test_an_inbox_that_becomes_read_only_keeps_its_files_until_it_can_be_written_again",
     ),
     Trouble(
-        "the state becomes read-only",
-        "ends with 74; goes on from there when it can be written",
+        "the state folder is read-only at the start",
+        "ends with 74 or 2 and names it; goes on when it can be written",
         _OTHERS,
-        "test_a_state_folder_that_becomes_read_only_ends_the_daemon_with_74",
+        "test_a_start_on_a_state_folder_that_is_read_only_says_so",
     ),
     Trouble(
         "no file descriptors left",

@@ -87,14 +87,13 @@ def test_a_state_folder_without_inodes_goes_on_and_says_so(mill):
 
 
 @pytest.mark.needs("root")
-def test_a_state_folder_that_becomes_read_only_ends_the_daemon_with_74(mill):
+def test_a_start_on_a_state_folder_that_is_read_only_says_so(mill):
     gate = mill.folder / "gate"
     with disk(mill.state, "size=64m,mode=0700"):
         mill.start()
         run = mill.submit(mill.chain(2, until=str(gate)))
         mill.wait_for_begin("t0")
-        # A file that is open for writing keeps the disk from being made read-only; the kernel's own errors=remount-ro
-        # does not ask. What is left to a test is to see that the next life says it.
+        # Not under its feet: a file that is open for writing keeps a disk from being made read-only by hand.
         mill.kill()
         wait_for(lambda: not mill.processes(), "the end of what it started")
         remount(mill.state, "ro")
