@@ -177,7 +177,7 @@ def test_the_log_stays_bounded_while_readers_take_turns(tight, url: str, tmp_pat
         thread.start()
     largest = 0
     try:
-        for number in range(16):
+        for number in range(24):
             run = memory.begin(f"r{number}", *tasks)
             memory.write(run, *map(start, tasks))
             largest = max(largest, journal(tmp_path))
