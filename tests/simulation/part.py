@@ -46,6 +46,6 @@ PART = Part(
     promise="in simulated months with crashes at every seam, all that was accepted ends once, as the rules say",
     goal=2_000,
     batch=50,
-    lane="simulation",
+    lane="reasoning",
     carry_out=carry_out,
 )

@@ -117,7 +117,7 @@ PART = Part(
     promise="An fsync, write or rename that fails stops the acknowledging, loudly, and never loses or doubles a run.",
     goal=len(CASES),
     batch=12,
-    lane="calls",
+    lane="moments",
     carry_out=_carry_out,
     needs=("strace",),
 )

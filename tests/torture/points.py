@@ -108,6 +108,6 @@ PART = Part(
     promise="Between any two durable writes a daemon may die: the next life takes everything up.",
     goal=len(cases()),
     batch=12,
-    lane="calls",
+    lane="moments",
     carry_out=_carry_out,
 )

@@ -285,7 +285,7 @@ PART = Part(
     promise="After a power cut at any moment all that was acknowledged is there, and is done once, to the end.",
     goal=300,
     batch=10,
-    lane="power cuts",
+    lane="troubles",
     carry_out=_carry_out,
     needs=("disks",),
 )

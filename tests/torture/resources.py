@@ -160,7 +160,7 @@ PART = Part(
     promise="What runs out, or is taken away, is said, and costs nothing that was acknowledged.",
     goal=len(TROUBLES),
     batch=4,
-    lane="resources",
+    lane="troubles",
     carry_out=_carry_out,
     needs=("pids", "root", "strace"),
 )

@@ -173,7 +173,7 @@ PART = Part(
     promise="Memory, descriptors, threads and processes are after a million tasks what they were after ten thousand.",
     goal=GOAL,
     batch=GOAL,
-    lane="soak",
+    lane="moments",
     carry_out=_carry_out,
     timeout_seconds=3300.0,
 )

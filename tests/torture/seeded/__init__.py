@@ -92,6 +92,6 @@ PART = Part(
     promise="A bug of a kind that this harness is for is seen by it.",
     goal=len(BUGS),
     batch=1,
-    lane="seeded",
+    lane="troubles",
     carry_out=_carry_out,
 )
