@@ -274,7 +274,7 @@ class Service:
         assembly.executor.hold("the daemon is stopping")
         self.phase = "stopping"
         self._notifier.stopping(f"stopping: what runs gets {grace:g} s")
-        if self._failure is None:
+        if self._failure is None and self._log is not None:
             logger.info("stopping: what runs gets {:g} s to end; a second signal ends it at once", grace)
         self._notifier.extend(grace + _START_SECONDS)
 

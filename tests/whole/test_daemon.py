@@ -72,6 +72,7 @@ def test_a_second_daemon_on_the_state_folder_ends_with_66_and_says_who_has_it(mi
     second = mill.call("serve")
     assert second.returncode == 66
     assert str(before) in second.stderr
+    assert [line[:9] for line in second.stderr.splitlines()] == ["dropmill:"]  # nothing was started, nothing stops
     assert mill.wait_for_end(mill.submit(mill.chain(2)))["state"] == "COMPLETED"
     assert mill.pid == before
 
