@@ -74,13 +74,14 @@ class InputError(DropmillError):
 
 class _ProblemsError(InputError):
     what: ClassVar[str] = "the input"
+    verb: ClassVar[str] = "has"
 
     def __init__(self, problems: Sequence[Problem], source: str | None = None) -> None:
         self.problems = tuple(problems)
         self.source = source
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         name = f"{self.what} {source}" if source else self.what
-        super().__init__(f"{name} has {count}: " + "; ".join(str(problem) for problem in self.problems[:5]))
+        super().__init__(f"{name} {self.verb} {count}: " + "; ".join(str(problem) for problem in self.problems[:5]))
 
 
 class DocumentInvalidError(_ProblemsError):
@@ -95,6 +96,7 @@ class ParamsInvalidError(_ProblemsError):
 
     code = "params_invalid"
     what = "the parameters"
+    verb = "have"
 
 
 class DecisionInvalidError(_ProblemsError):

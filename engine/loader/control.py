@@ -110,7 +110,12 @@ def _require(value: Any) -> str | float:
 
 def loop(value: Any) -> Loop:
     """Check `loop`."""
-    found = checked(value, _LOOP, "loop", ("max_iterations",))
+    try:
+        found = checked(value, _LOOP, "loop", ("max_iterations",))
+    except RefusedError as refused:
+        hint = 'The bound is required: write "max_iterations": 100, for example.'
+        faults = [fault._replace(hint=hint) if fault.code == "missing_key" else fault for fault in refused.faults]
+        raise RefusedError(*faults) from None
     given = [key for key in ("until", "while") if found.get(key) is not None]
     if len(given) != 1:
         message = "a loop has until or while, not both" if given else 'loop has neither "until" nor "while"'

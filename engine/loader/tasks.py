@@ -153,7 +153,9 @@ class TaskReader:
             message = f"the task type {kind.name} requires the field {quoted(name)}"
             self._findings.add("missing_field", message, f"{self._section.at}/{index}")
         for found in kind.schema.violations(fields, expressions.holds) if kind.schema else ():
-            self._violated(index, kind, found)
+            # A key of the engine's that is misspelt has been told, and better.
+            if len(found.path) != 1 or found.path[0] in kind.declared or misspelt(str(found.path[0])) is None:
+                self._violated(index, kind, found)
 
     def _respell(self, index: int, kind: Kind, fields: dict[str, Any], own: dict[str, Any]) -> None:
         """Put the values of accepted spellings where they belong."""

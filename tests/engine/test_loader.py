@@ -233,6 +233,18 @@ def test_every_problem_of_a_document_is_told_at_its_place(data, expected):
     assert all(problem.message for problem in problems)
 
 
+def test_a_misspelt_key_of_a_task_type_that_knows_its_fields_is_told_once():
+    _, problems = load(json.dumps({"tasks": [{"id": "a", "type": "resize", "path": "x", "timout": 5}]}).encode())
+    assert [(problem.code, problem.pointer) for problem in problems] == [("near_miss", "/tasks/0/timout")]
+
+
+def test_a_loop_without_a_bound_is_told_what_to_write():
+    _, problems = load(json.dumps(task(loop={"until": "true"})).encode())
+    assert [problem.hint for problem in problems] == [
+        'The bound is required: write "max_iterations": 100, for example.'
+    ]
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [

@@ -144,6 +144,11 @@ def test_a_text_that_cannot_be_read_is_a_problem_of_its_parameter():
     ]
 
 
+def test_what_is_wrong_with_parameters_is_said_in_the_plural():
+    with pytest.raises(ParamsInvalidError, match=r"^the parameters of \S+ have 1 problem: "):
+        params.resolve(WORKFLOW, {"day": "mon", "nope": 1})
+
+
 @given(st.dictionaries(st.sampled_from([*WORKFLOW.params, "other"]), documents.values))
 def test_whatever_is_given_is_resolved_whole_or_refused(given):
     try:
