@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.cli.counting import counted
 from daemon.cli.moments import took
 from daemon.cli.output import Output
 from daemon.cli.tailing import last_lines
@@ -131,7 +132,9 @@ class Outcome:
         """Count the tasks, and apart from them the instances they came to."""
         tasks = ", ".join(_counted(task.state for task in self._tasks.values() if "[" not in task.id))
         instances = [task.state for task in self._tasks.values() if "[" in task.id]
-        return f"{tasks}; {len(instances):,} instances: {', '.join(_counted(instances))}" if instances else tasks
+        return (
+            f"{tasks}; {counted(len(instances), 'instance')}: {', '.join(_counted(instances))}" if instances else tasks
+        )
 
 
 def _counted(states: Iterable[State]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from daemon.cli.text import Styled, escaped_lines, state
 from engine.attemptlog import LogReader
 from engine.clock import epoch, wall
 from engine.history import History
-from engine.states import ENDED, State
+from engine.states import ENDED, Reason, State
 from engine.views import EventView, RunView
 
 _LOOK_SECONDS = 0.25
@@ -81,7 +81,7 @@ class RunLog:
             " ",
             Styled((event.task or "run").ljust(self._width), "head"),
             " ",
-            state(event.state or "asked to end"),
+            state(event.state or _stateless(event)),
             f"{again}{actor}",
             Styled(f"  {': '.join(parts)}" if parts else "", "bad" if event.state == State.FAILED else "faint"),
         )
@@ -101,6 +101,11 @@ class RunLog:
                 self._out.line(
                     " " * self._margin, " ", Styled(task.ljust(self._width), "faint"), Styled(" | ", "faint"), part
                 )
+
+
+def _stateless(event: EventView) -> str:
+    """Name what changed no state; a deadline that is passed may end the run, or be only a warning."""
+    return "deadline passed" if event.reason == Reason.DEADLINE and event.attempt is None else "asked to end"
 
 
 class TaskLog:

@@ -56,9 +56,10 @@ class There:
             finally:
                 signals.into(None)
 
-    def hand_in(self, make_origin: Callable[[Workflow], Origin]) -> Receipt:
-        """Hand it in and do not wait for anything. Raises what a submission raises."""
-        return self._submit(make_origin(self._plan(self._daemon.catalogue()).workflow))
+    def hand_in(self, make_origin: Callable[[Workflow], Origin]) -> tuple[Receipt, str]:
+        """Hand it in, wait for nothing, and return the name of the workflow too. Raises what a submission raises."""
+        workflow = self._plan(self._daemon.catalogue()).workflow
+        return self._submit(make_origin(workflow)), workflow.name
 
     def _submit(self, origin: Origin) -> Receipt:
         body = request(self._document.data, origin)

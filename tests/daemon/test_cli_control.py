@@ -161,6 +161,12 @@ def test_following_hears_of_instances_and_hooks_and_ends_with_its_own_run(call, 
     assert "(3 completed; 3 instances: 2 completed, 1 failed)" in answer.out
 
 
+def test_one_instance_is_counted_in_the_singular(call, tmp_path):
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({"tasks": [{"id": "a", "type": "print", "message": "${{ item }}", "foreach": [1]}]}))
+    assert "(1 completed; 1 instance: 1 completed)" in call("run", str(path)).out
+
+
 def test_the_status_says_what_waits_for_what(call, submit, asked):
     slow = {"name": "slot", "tasks": [{"id": "a", "type": "shell", "argv": ["sleep", "60"], "pool": "db"}]}
     runs = [submit(slow) for _ in range(3)]

@@ -68,6 +68,11 @@ def test_a_known_workflow_is_submitted_by_name_with_parameters_of_their_types(ca
     assert done["trigger"]["type"] == "cli"
 
 
+def test_a_submitted_document_is_named_as_it_names_itself(call, written):
+    name = written("release-17.json", {"name": "release", "tasks": [{"id": "a", "type": "print", "message": "x"}]})
+    assert call("submit", name).out.endswith(" of release\n")
+
+
 def test_submit_waits_for_the_end_and_tells_it(call, written):
     good = call("submit", "hello", "--wait")
     assert (good.status, "hello completed" in good.out) == (0, True)

@@ -230,6 +230,14 @@ def test_a_log_is_followed_until_the_run_has_ended(gated, task):
     assert "two" in out
 
 
+def test_a_deadline_that_only_warns_is_not_told_as_an_end(site):
+    late = {"id": "a", "type": "shell", "argv": ["sh", "-c", "sleep 0.3"], "deadline": "10ms"}
+    site.call("run", site.write("late.json", late))
+    told = site.call("logs", "last").out
+    assert " a deadline passed  deadline: task a has not ended within its deadline" in told
+    assert "asked to end" not in told
+
+
 def test_after_a_crash_the_truth_is_told_and_no_follower_waits_for_ever(gated):
     site, _, process = gated
     follower = site.start("logs", "-f", "last", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -126,6 +126,7 @@ def _comment(call: Invocation, found: "list[RunView]", orphans: "list[RunView]",
 
     for run in orphans[:1]:
         others = f" and {counted(len(orphans) - 1, 'other')}" if len(orphans) > 1 else ""
-        call.err.line(Styled("note: ", "odd"), f"{shown_id(call.err, run.id)}{others} has not ended; {ORPHANED}")
+        have = "have" if others else "has"
+        call.err.line(Styled("note: ", "odd"), f"{shown_id(call.err, run.id)}{others} {have} not ended; {ORPHANED}")
     if is_full and call.out.is_terminal:
         call.out.line(Styled(f"There may be more: dropmill runs --before {shown_id(call.out, found[-1].id)}", "faint"))

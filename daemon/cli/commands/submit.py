@@ -78,13 +78,13 @@ def _hand_in(
 
     there = There(call.config, document)
     if not is_waiting:
-        receipt = there.hand_in(origin)
+        receipt, workflow = there.hand_in(origin)
         if as_json:
             from daemon.cli.calling import Daemon
 
             call.out.json(Daemon(call.config).run(receipt.run))
         else:
-            _confirm(call, document, receipt)
+            _confirm(call, workflow, receipt)
         return 0
     stage = Stage(call, call.config.paths.logs, as_json=as_json, is_quiet=not is_watching, is_kept=True)
     ended = there.run(origin, stage.show, stage.say)
@@ -98,11 +98,11 @@ def _hand_in(
     return 0 if ended.run.state is State.COMPLETED else 1
 
 
-def _confirm(call: Invocation, document: "Document", receipt: "Receipt") -> None:
+def _confirm(call: Invocation, workflow: str, receipt: "Receipt") -> None:
     from daemon.cli.text import Styled
 
     if receipt.is_new:
-        call.out.line("run ", Styled(receipt.run, "head"), f" of {document.name or document.shown}")
+        call.out.line("run ", Styled(receipt.run, "head"), f" of {workflow}")
     else:
         call.out.line("an earlier run had this idempotency key: ", Styled(receipt.run, "head"), f" {receipt.state}")
 
