@@ -12,7 +12,7 @@ import msgspec
 from daemon.ambience import Ambience
 from daemon.plans import judge
 from engine.assignments import scope
-from engine.errors import DocumentInvalidError, ExpressionError, StoreCorruptError
+from engine.errors import StoreLostError
 from engine.executor import Executor
 from engine.facts import Cancel, Finish, Order
 from engine.limits import Limits
@@ -68,7 +68,9 @@ class Recovery:
         for done, record in enumerate(open_runs, start=1):
             try:
                 live = self._rebuild(record)
-            except (DocumentInvalidError, ExpressionError, StoreCorruptError) as error:
+            except (StoreLostError, MemoryError):
+                raise
+            except Exception as error:
                 # One run that cannot be taken up, since a file or a secret of it is gone, keeps no other from it.
                 refused.append((record.id, str(error)))
                 self._executor.give_up(record.id, _ending(record, str(error)))

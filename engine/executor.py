@@ -24,6 +24,7 @@ from engine.facts import (
     Begin,
     Call,
     CancelAsked,
+    Collapse,
     DeadlineReached,
     Due,
     Fact,
@@ -432,6 +433,8 @@ class Executor:
                     self._arm(key, Due(instance, 0), at, now)
             case Call(task, attempt):
                 self._call(key, order, now)
+            case Collapse():
+                self._end_all(key, now)
             case Finish():
                 self._finish(key, order, now)
             case _:
@@ -441,6 +444,14 @@ class Executor:
         if call.at is not None:
             self._arm(key, Due(call.task, call.attempt), call.at, now)
         self._calls.make(key, call)
+
+    def _end_all(self, key: str, now: float) -> None:
+        """End whatever of a run is alive, for the run has lost its way and does not say what that is."""
+        run = self._live[key].run
+        for task, attempt in run.running():
+            self._backend.kill(key, task, attempt, Reason.INTERNAL)
+        for task, attempt in run.calling():
+            self._calls.cancel((key, task, attempt), Reason.INTERNAL, now)
 
     def _finish(self, key: str, finish: Finish, now: float) -> None:
         self._live.pop(key, None)

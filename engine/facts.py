@@ -369,6 +369,12 @@ class Unpause(msgspec.Struct, frozen=True):
     actor: str = ""
 
 
+class Collapse(msgspec.Struct, frozen=True):
+    """End whatever of the run is alive and record all its open tasks CANCELLED, whatever memory says of them."""
+
+    message: str
+
+
 class WindDown(msgspec.Struct, frozen=True):
     """Record that the run is going to end like this, so that a restart in between does not forget it.
 
@@ -408,6 +414,7 @@ Order = (
     | Stay
     | Pause
     | Unpause
+    | Collapse
     | WindDown
     | Finish
 )

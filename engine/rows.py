@@ -15,6 +15,7 @@ from engine.facts import (
     Begin,
     Call,
     Cancel,
+    Collapse,
     Complete,
     Fail,
     Finish,
@@ -45,7 +46,7 @@ _NO_MOVE: _Move = (None, None, None)
 # At most as many events share a row as there are ids between those of two rows.
 PACK_SIZE = 1000
 # These say nothing of a task that another order of the batch could disturb.
-_OF_NO_TASK = (Begin, Stay, Pause, Unpause, WindDown, Finish, Recall)
+_OF_NO_TASK = (Begin, Collapse, Stay, Pause, Unpause, WindDown, Finish, Recall)
 _NULL = b"null"
 
 # The bare texts: drivers take long over members of an enumeration.
@@ -106,6 +107,7 @@ class Rows:
             Stay: self._stay,
             Pause: self._pause,
             Unpause: self._unpause,
+            Collapse: self._collapse,
             WindDown: self._wind_down,
             Finish: self._finish,
         }
@@ -122,7 +124,12 @@ class Rows:
     def carry_out(self, connection: Connection) -> bool:
         """Execute everything; return False at the first statement that found a row not as expected."""
         rows = self._with_instances(connection) if self._spreads else self._rows
-        return all(statement.run_all(connection, some) == len(some) for statement, some in rows.items() if some)
+        sweeping = self._statements.sweeping
+        return all(
+            statement.run_all(connection, some) == len(some) or statement in sweeping
+            for statement, some in rows.items()
+            if some
+        )
 
     def _with_instances(self, connection: Connection) -> dict[Statement, list[Row]]:
         """Return the rows of the batch with those of new instances, which need to know how their task stands."""
@@ -275,6 +282,11 @@ class Rows:
     def _kill(self, run: int, order: Kill) -> None:
         asked = (self._now, code(order.reason), run, order.task, order.attempt)
         self._rows[self._statements.kill].append(asked)
+
+    def _collapse(self, run: int, order: Collapse) -> None:
+        swept = (Reason.INTERNAL.value, plain(order.message), self._now, run)
+        for statement in self._statements.sweeping:
+            self._rows[statement].append(swept)
 
     def _wind_down(self, run: int, order: WindDown) -> None:
         ending = (code(order.state), code(order.reason), plain(order.message))

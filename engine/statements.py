@@ -86,6 +86,7 @@ class Statements:
         self.start, self.open = self._start(), self._open_attempt()
         self.kill = self._kill()
         self.keep = self._keep()
+        self.sweeping = (self._sweep(attempts), self._sweep(tasks))
         self.finish = {state: self._finish(state) for state in RUN_ENDS}
         self.event = adding_event(dialect)
         self.in_sequence = (
@@ -109,6 +110,7 @@ class Statements:
             self.open,
             self.kill,
             self.keep,
+            *self.sweeping,
             *self.finish.values(),
             self.event,
         )
@@ -220,6 +222,14 @@ class Statements:
             return Statement(self._dialect, changed.values(values).where(guard), *names, "number")
         # Without an attempt a memo is that of a Spread: a run that repeats this one takes it over.
         return Statement(self._dialect, changed.values(values).where(_has_no_attempt(before(state))), *names)
+
+    def _sweep(self, table: Table) -> Statement:
+        """End what is open of a run, however many rows that is."""
+        values = {"state": _text(State.CANCELLED), "reason": bindparam("reason_"), "message": bindparam("message_")}
+        is_open = _one_of(table.c.state, before(State.CANCELLED))
+        changed = update(table).where(table.c.run_pk == bindparam("run"), is_open)
+        changed = changed.values(values | {"ended_at": bindparam("now")})
+        return Statement(self._dialect, changed, "reason_", "message_", "now", "run")
 
     def _close(self, state: State) -> Statement:
         values = {"state": _text(state), "reason": bindparam("reason_"), "message": bindparam("message_")}

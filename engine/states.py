@@ -128,6 +128,7 @@ class Reason(StrEnum):
     POOL = "pool"
     CONCURRENCY = "concurrency"
     CACHED = "cached"
+    INTERNAL = "internal"
 
 
 MEANING: dict[Reason, str] = {
@@ -177,6 +178,7 @@ MEANING: dict[Reason, str] = {
     Reason.POOL: "it waits for a free slot of its pool",
     Reason.CONCURRENCY: "it waits for earlier runs with the same concurrency key",
     Reason.CACHED: "its output was taken from the cache",
+    Reason.INTERNAL: "a fault of ours in this run; its message says where",
 }
 
 

@@ -2,16 +2,15 @@
 
 Owns the state of every task of one run while it lives; `executor` alone calls it and carries the orders out. Its rooms:
 `nodes` (who stands where), `names` (what expressions see), `attempts` and `calls` (one try of a task), `spreads` and
-`routes` (tasks that come to several instances), `outcome` (the end, and hooks). What depends on what lives in `plan`,
-when to retry in `retry`, what may follow a dependency's end in `joins`.
+`routes` (tasks that come to several instances), `followers` (who goes on after an end), `outcome` (the end, and hooks).
+What depends on what lives in `plan`, when to retry in `retry`, what may follow a dependency's end in `joins`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
-from engine import joins
-from engine.errors import StoreCorruptError
-from engine.expressions import ExpressionError
+from engine.errors import StoreLostError
 from engine.facts import (
     AlarmReached,
     Begin,
@@ -20,12 +19,14 @@ from engine.facts import (
     CancelAsked,
     ChildEnded,
     ChildStarted,
+    Collapse,
     DeadlineReached,
     Decided,
     Deferred,
     Due,
     Fact,
     Failed,
+    Finish,
     Granted,
     Kill,
     Killed,
@@ -44,12 +45,11 @@ from engine.facts import (
     Warn,
     WindDown,
 )
-from engine.joins import Outcome as Heard
-from engine.joins import Verdict
 from engine.model import ENGINE_TYPES, WORKFLOW_TYPE
 from engine.plan import Plan
 from engine.run.attempts import Attempts
 from engine.run.calls import Question
+from engine.run.followers import Followers
 from engine.run.names import Names
 from engine.run.node import Doom, Node, Snapshot
 from engine.run.nodes import Nodes, Ready
@@ -116,6 +116,7 @@ class Run:
             expansions=expansions or {},
             reused=reused,
         )
+        self._followers = Followers(nodes, names, attempts, self._spreads)
         calls = attempts.calls
         calls.earlier = called or {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
@@ -201,29 +202,52 @@ class Run:
 
     def resume(self) -> list[Order]:
         """Decide what a restored run could not decide before: tasks whose dependencies have ended already."""
-        if self._has_begun:
-            if self._outcome.is_known:
-                self._open_phase()
-            else:
-                self._set_going()
-            self._settle(0.0)
-            # A call that was being ended has its run still: that is not among what died with the last owner.
-            for node in self._nodes.by_key.values():
-                if node.doom is not None and node.is_under_way and node.task.type == WORKFLOW_TYPE:
-                    self._nodes.orders.append(Kill(node.key, node.attempt, node.doom.reason))
-        return self._take()
+        return self._guarded(self._go_on) if self._has_begun else []
+
+    def _go_on(self) -> None:
+        if self._outcome.is_known:
+            self._open_phase()
+        else:
+            self._set_going()
+        self._settle(0.0)
+        # A call that was being ended has its run still: that is not among what died with the last owner.
+        for node in self._nodes.by_key.values():
+            if node.doom is not None and node.is_under_way and node.task.type == WORKFLOW_TYPE:
+                self._nodes.orders.append(Kill(node.key, node.attempt, node.doom.reason))
 
     def handle(self, fact: Fact, now: float) -> list[Order]:
         """Return what has to be done about a fact; late and repeated facts lead to nothing."""
-        if self.state not in ENDED:
-            self._handlers[type(fact)](fact, now)
-            if self._nodes.ended or not self._nodes.open:
-                self._settle(now)
+        return [] if self.state in ENDED else self._guarded(partial(self._hear, fact, now))
+
+    def _hear(self, fact: Fact, now: float) -> None:
+        self._handlers[type(fact)](fact, now)
+        if self._nodes.ended or not self._nodes.open:
+            self._settle(now)
+
+    def _guarded(self, decide: Callable[[], None]) -> list[Order]:
+        """Return the orders of a decision; a fault of ours in it ends this run, and says so.
+
+        It must not end, again and again, whoever else has runs. That nothing can be written, or that memory is short,
+        is no fault of a run.
+        """
+        try:
+            decide()
+        except (StoreLostError, MemoryError):
+            raise
+        except Exception as error:
+            return self._collapse(error)
         return self._take()
+
+    def _collapse(self, error: Exception) -> list[Order]:
+        """Drop what was half decided; what is recorded is ended as it stands there."""
+        self._take()
+        message = f"{type(error).__name__}: {error}{_place_of(error)}"
+        self.state = State.FAILED
+        return [Collapse(message), Finish(State.FAILED, Reason.INTERNAL, message)]
 
     def peek(self, closed: Collection[str] = ()) -> Ready | None:
         """Return what would start next, or None while nothing is ready or may start; pools in `closed` give nothing."""
-        return None if self.is_paused else self._nodes.peek(closed)
+        return None if self.is_paused or self.state in ENDED else self._nodes.peek(closed)
 
     def reuse(self, tasks: Iterable[str]) -> None:
         """Take these tasks as COMPLETED in an earlier run; call before Submitted, with their outputs in place.
@@ -261,6 +285,12 @@ class Run:
         """Yield (task, attempt) of every attempt under way that somebody carries out."""
         for key, node in self._nodes.by_key.items():
             if node.is_under_way and node.task.type not in ENGINE_TYPES:
+                yield key, node.attempt
+
+    def calling(self) -> Iterator[tuple[str, int]]:
+        """Yield (task, attempt) of every call under way."""
+        for key, node in self._nodes.by_key.items():
+            if node.is_under_way and node.task.type == WORKFLOW_TYPE:
                 yield key, node.attempt
 
     def calls(self) -> Iterator[Call]:
@@ -323,22 +353,11 @@ class Run:
         self._start_phase([self._nodes.by_key[key] for key in self.plan.phases["tasks"]])
 
     def _start_phase(self, members: list[Node]) -> None:
-        ended_before = [node for node in members if node.state in ENDED]
         for node in members:
             doom = self._late.pop(node.key, None)
             if doom is not None and node.state not in ENDED:
                 self._end_late(node, doom)
-        first = [node for node in members if node.state is State.PENDING and not node.task.depends_on]
-        going = [node for node in members if node.state is State.RUNNING and node.spread is not None]
-        for node in ended_before:
-            self._inform(node)
-        for node in going:
-            if node.doom is None:
-                self._spreads.resume(node)
-        for node in first:
-            # One that failed before may have wound the run down.
-            if node.state is State.PENDING:
-                self._decide(node, Verdict.READY)
+        self._followers.begin(members)
 
     def _settle(self, now: float) -> None:
         """Let everybody know of what has ended, until nothing more ends by it; then see whether all has."""
@@ -361,7 +380,7 @@ class Run:
             self._outcome.failed.append(node)
             if self.plan.workflow.fail_fast:
                 self._wind_down(State.FAILED, Reason.FAIL_FAST, f"task {node.key} failed")
-        self._inform(node)
+        self._followers.inform(node)
 
     def _advance(self) -> bool:
         """Go on to the next phase; return False when there is none, or none yet."""
@@ -453,48 +472,13 @@ class Run:
             self.state = move(self.state, State.RUNNING)
             self._nodes.orders.append(Unpause(fact.message, fact.actor))
 
-    def _inform(self, ended: Node) -> None:
-        """Tell the tasks behind an ended one; those that thereby end are told of in their turn."""
-        heard = joins.outcome(ended.state, ended.reason, is_good=ended.is_good)
-        for key in ended.planned.dependants:
-            dependant = self._nodes.by_key[key]
-            control = dependant.planned.control
-            if control is not None and control.edges and dependant.state is State.PENDING:
-                self._inform_by_edge(ended, dependant, heard)
-                continue
-            verdict = dependant.join.hear(ended.key, heard)
-            if verdict is not None and dependant.state is State.PENDING:
-                self._decide(dependant, verdict)
 
-    def _inform_by_edge(self, ended: Node, dependant: Node, heard: Heard) -> None:
-        """Tell a task of a dependency on a condition: where that is false, it counts as skipped."""
-        control = dependant.planned.control
-        condition = control.edges.get(ended.key) if control is not None else None
-        if condition is not None and ended.state in (State.COMPLETED, State.FAILED):
-            try:
-                if not self._names.holds(condition):
-                    heard = Heard.SKIPPED
-            except (ExpressionError, StoreCorruptError) as error:
-                self._attempts.fail_unstarted(dependant, error, f"depends_on {ended.key}: ")
-                return
-        verdict = dependant.join.hear(ended.key, heard)
-        if verdict is not None:
-            self._decide(dependant, verdict)
-
-    def _decide(self, node: Node, verdict: Verdict) -> None:
-        """Act on a join's verdict: skip the task, or see whether its condition lets it start."""
-        if verdict is not Verdict.READY:
-            self._nodes.skip(node, *node.join.explain())
-            return
-        condition = node.planned.condition
-        try:
-            if condition is not None and not self._names.holds(condition):
-                self._nodes.skip(node, Reason.CONDITION_FALSE, f"when: {condition.source} is false")
-                return
-        except (ExpressionError, StoreCorruptError) as error:
-            self._attempts.fail_unstarted(node, error, "when: ")
-            return
-        if node.task.foreach is not None or node.task.loop is not None:
-            self._spreads.begin(node)
-        else:
-            self._nodes.make_ready(node)
+def _place_of(error: Exception) -> str:
+    """Say where an error was raised."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost is None:
+        return ""
+    code = innermost.tb_frame.f_code
+    return f" ({code.co_name}, line {innermost.tb_lineno} of {code.co_filename.rpartition('/')[2]})"

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from engine.errors import StoreCorruptError
+from engine.errors import StoreCorruptError, StoreLostError
 from engine.facts import (
     AlarmReached,
     Begin,
@@ -12,6 +12,7 @@ from engine.facts import (
     CancelAsked,
     ChildEnded,
     ChildStarted,
+    Collapse,
     Complete,
     Decided,
     Due,
@@ -43,7 +44,7 @@ from engine.facts import (
 from engine.model import Cache, Deadline, Edge, Foreach, Loop, Pool, Routing, Task, Workflow
 from engine.plan import make_plan
 from engine.run import Run, Snapshot
-from engine.run.spreads import written
+from engine.run.spreads import Spreads, written
 from engine.states import Reason, State
 from tests.engine.conversation import NOW, Talk, retry, run_of, task
 
@@ -859,3 +860,25 @@ def test_a_repeated_run_decides_as_the_first_did():
     run.reuse(["a"])
     run.handle(Submitted(), NOW)
     assert run.peek().key == "b"
+
+
+def test_a_fault_of_ours_ends_the_run_it_is_met_in_and_says_where(monkeypatch):
+    talk = Talk(run_of(over("a", [1, 2]), task("b", "a"), task("c")))
+    monkeypatch.setattr(Spreads, "begin", lambda *_: 1 // 0)
+    orders = talk.begin()
+    message = "ZeroDivisionError: integer division or modulo by zero"
+    assert [type(order) for order in orders] == [Collapse, Finish]
+    assert (orders[1].state, orders[1].reason) == (State.FAILED, Reason.INTERNAL)
+    assert orders[1].message.startswith(message)
+    assert talk.run.peek() is None
+    assert talk.say(CancelAsked()) == [] == talk.say(Succeeded("c", 1))
+
+
+def test_what_cannot_be_written_is_no_fault_of_a_run(monkeypatch):
+    def lose(*_):
+        raise StoreLostError("no space")
+
+    run = run_of(over("a", [1]))
+    monkeypatch.setattr(Spreads, "begin", lose)
+    with pytest.raises(StoreLostError):
+        run.handle(Submitted(), NOW)

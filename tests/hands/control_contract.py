@@ -11,6 +11,7 @@ from engine.facts import (
     Begin,
     Call,
     Cancel,
+    Collapse,
     Complete,
     Fail,
     Finish,
@@ -71,6 +72,22 @@ def statements(engine: Any, work: Any) -> int:
 
 class ControlContract:
     """Expects fixtures `url` (of an empty database) and `memory` (a Memory on it)."""
+
+    def test_a_collapse_ends_what_is_open_of_that_run_however_it_stands_and_of_no_other(self, memory: Memory):
+        spread(memory, "r", "0", "1")
+        memory.begin("other", "a")
+        memory.write("other", start("a"))
+        assert memory.write("r", start("a"), start("fan[0]"))
+        assert memory.write("r", complete("a"))
+        assert memory.write("r", WaitUntil("fan[0]", 1, 99.0))
+        assert memory.write("r", Collapse("odd"), Finish(State.FAILED, Reason.INTERNAL, "odd"))
+        view = memory.history.run("r")
+        assert (view.state, view.reason, view.message) == (State.FAILED, "internal", "odd")
+        ended = {task.id: (task.state, task.reason) for task in view.tasks or ()}
+        assert ended.pop("a") == (State.COMPLETED, None)
+        assert ended == dict.fromkeys(["fan", "fan[0]", "fan[1]", "z"], (State.CANCELLED, "internal"))
+        assert [attempt.state for attempt in memory.history.attempts("r")] == [State.COMPLETED, State.CANCELLED]
+        assert [task.state for task in memory.history.run("other").tasks or ()] == [State.RUNNING]
 
     def test_instances_stand_behind_their_task_in_the_order_they_were_made(self, memory: Memory):
         spread(memory, "r", "10", "9", "b")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine.errors import ExecutorStoppedError, RunEndedError, StoreLostError
 from engine.facts import Begin, Complete, Start, Usage
-from engine.model import Retry, Workflow
+from engine.model import Foreach, Retry, Workflow
+from engine.run.spreads import Spreads
 from engine.states import ENDED, Reason, State
 from engine.submission import Submission
 from tests.clocks import HandClock
@@ -434,3 +435,17 @@ def test_what_starts_in_the_turn_that_ends_its_run_is_killed(make):
         (State.CANCELLED, Reason.FAIL_FAST),
         (State.FAILED, Reason.EXPRESSION),
     ]
+
+
+def test_a_fault_of_ours_in_one_run_ends_that_run_and_no_other(make, monkeypatch):
+    workshop = make().start()
+    monkeypatch.setattr(Spreads, "begin", lambda *_: 1 // 0)
+    hangs, fans = workshop.task("hangs", script=["hang"]), workshop.task("fans", ["soon"], foreach=Foreach(items=[1]))
+    broken = workshop.submit(hangs, workshop.task("soon", ["before"]), workshop.task("before", seconds=0.1), fans)
+    view = workshop.end_of(broken)
+    assert (view.state, view.reason) == (State.FAILED, "internal")
+    assert "ZeroDivisionError" in view.message
+    # What was decided in the turn of the fault is not recorded: the end of the task before it is among that.
+    ended = {"hangs": State.CANCELLED, "soon": State.CANCELLED, "before": State.COMPLETED, "fans": State.CANCELLED}
+    assert states(view) == ended
+    assert states(workshop.end_of(workshop.submit(workshop.task("other")))) == {"other": State.COMPLETED}

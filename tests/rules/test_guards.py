@@ -14,6 +14,8 @@ GUARDS: dict[str, str] = {
     "daemon.janitor:Janitor._loop": "tries again after the next interval: it logs",
     "daemon.inbox:Inbox._guarded_turn": "a turn that fails is told and followed by another after a pause",
     "daemon.inbox:Inbox._run": "the inbox's thread: what ends it is told and raised by start",
+    "daemon.recovery:Recovery.take_up": "a run that cannot be taken up ends, and is listed; others are",
+    "engine.run:Run._guarded": "a fault in one run ends that run alone: its message says where",
     "engine.executor:Executor._loop": "the loop that owns every run: it stops the process rather than guess",
     "engine.forkserver:ForkServer._become_worker": "the child never comes back into the server: traceback in its log",
     "engine.registry.plugin:_guarded": "a plugin file may raise anything at import: it is listed as broken",
