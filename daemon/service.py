@@ -25,7 +25,8 @@ from daemon.signals import Signals
 from daemon.troubles import Troubles, shortages
 from engine.clock import ticks
 from engine.errors import ConfigInvalidError, DropmillError, StoreLostError
-from engine.facts import Begin, Finish, Order
+from engine.facts import Begin, Finish, Order, Warn
+from engine.states import State
 from engine.values import make_folder
 
 _DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
@@ -264,8 +265,13 @@ class Service:
         for order in orders:
             if isinstance(order, Begin):
                 logger.info("run {} begins", run)
+            elif isinstance(order, Warn):
+                logger.warning("run {}: {}", run, order.message)
             elif isinstance(order, Finish):
-                logger.info("run {} ended {}{}", run, order.state, f": {order.message}" if order.message else "")
+                # What somebody looks for who was not told: a failure is no mere news.
+                level = "WARNING" if order.state is State.FAILED else "INFO"
+                told = f": {order.message}" if order.message else ""
+                logger.log(level, "run {} ended {}{}", run, order.state, told)
 
     def _stop(self, config: Config, assembly: Assembly, signals: Signals) -> None:
         """Close the sources, give what runs its grace, then end it; a second signal takes the grace away."""

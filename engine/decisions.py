@@ -14,6 +14,8 @@ from engine.limits import Limits
 from engine.problems import nearest, pointer
 from engine.run import Question, Run
 
+_EMPTY = "Fill it in: --data JSON of the command, `data` over the API."
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Say yes or no, who and why; `data` fills in the form, None is what the task has for it."""
@@ -52,7 +54,12 @@ def judge(task: str, question: Question, decision: Decision) -> Decided:
             message = f"the form of the task is no JSON Schema: {error}"
             raise DecisionInvalidError([Problem(code="form_schema", message=message)], task) from None
         problems = [
-            Problem(code="form_invalid", message=f"the form {found.message}", pointer=pointer(found.path))
+            Problem(
+                code="form_invalid",
+                message=f"the data {found.message}",
+                pointer=pointer(found.path),
+                hint=_EMPTY if data is None else None,
+            )
             for found in form.violations(data)
         ]
         if problems:

@@ -14,6 +14,8 @@ class Outcome(Enum):
     GOOD = "good"
     BAD = "bad"
     SKIPPED = "skipped"
+    # It ran, and the condition on it is false: as if it had been skipped.
+    RULED_OUT = "ruled out"
 
 
 class Verdict(Enum):
@@ -54,7 +56,7 @@ class Join:
             self._bad += 1
         else:
             self._skipped += 1
-        if result is not Outcome.GOOD and (self._culprit is None or self._culprit[1] is Outcome.SKIPPED):
+        if result is not Outcome.GOOD and (self._culprit is None or self._culprit[1] is not Outcome.BAD):
             self._culprit = (task, result)
         if not self.is_open:
             return None
@@ -68,7 +70,10 @@ class Join:
         if self._rule in ("all_success", "none_failed", "none_failed_min_one_success") and result is Outcome.BAD:
             return Reason.UPSTREAM_FAILED, f"task {task} did not complete"
         if self._rule == "all_success":
-            return Reason.UPSTREAM_SKIPPED, f"task {task} was skipped"
+            why = (
+                f"its condition on task {task} is false" if result is Outcome.RULED_OUT else f"task {task} was skipped"
+            )
+            return Reason.UPSTREAM_SKIPPED, why
         return Reason.TRIGGER_RULE, f"its trigger rule {self._rule} can no longer be met"
 
     def _judge(self) -> Verdict | None:

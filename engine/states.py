@@ -150,7 +150,7 @@ MEANING: dict[Reason, str] = {
     Reason.INPUT_LOST: "the output of a task before it can no longer be read",
     Reason.INVALID: "the task's fields are not what its type asks for",
     Reason.UPSTREAM_FAILED: "a task it depends on did not complete",
-    Reason.UPSTREAM_SKIPPED: "a task it depends on was skipped",
+    Reason.UPSTREAM_SKIPPED: "a task it depends on was skipped, or its condition on that task is false",
     Reason.TRIGGER_RULE: "its trigger rule can no longer be met",
     Reason.CONDITION_FALSE: "its `when` is false",
     Reason.FAIL_FAST: "another task failed and the workflow asks to fail fast",

@@ -58,7 +58,7 @@ class Followers:
         if condition is not None and ended.state in (State.COMPLETED, State.FAILED):
             try:
                 if not self._names.holds(condition):
-                    heard = Heard.SKIPPED
+                    heard = Heard.RULED_OUT
             except (ExpressionError, StoreCorruptError) as error:
                 self._attempts.fail_unstarted(dependant, error, f"depends_on {ended.key}: ")
                 return

@@ -376,7 +376,7 @@ class TestEdges:
             )
         )
         talk.begin()
-        assert Skip("b", Reason.UPSTREAM_SKIPPED, "task a was skipped") in talk.succeed("a", b"1")
+        assert Skip("b", Reason.UPSTREAM_SKIPPED, "its condition on task a is false") in talk.succeed("a", b"1")
         talk.succeed("c")
         assert talk.succeed("d")[-1] == Finish(State.COMPLETED)
 
