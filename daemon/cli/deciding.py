@@ -21,7 +21,7 @@ def decide(
 ) -> None:
     """Tell the daemon what somebody decided, and the person that it is recorded."""
     path = of_run(run, "tasks", quote(task, safe="", errors="backslashreplace"), verb)
-    found = Daemon(call.config).post(path, wish)
+    found = Daemon(call.config_in_force).post(path, wish)
     if as_json:
         call.out.json(found)
     else:

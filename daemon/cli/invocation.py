@@ -41,6 +41,31 @@ class Invocation:
         return self.read_config
 
     @property
+    def config_in_force(self) -> "Config":
+        """Return the settings, or what finds the daemon that goes on with earlier ones while the file is broken.
+
+        Raises ConfigInvalidError where the file is broken and no daemon is there.
+        """
+        from engine.errors import ConfigInvalidError
+
+        try:
+            return self.config
+        except ConfigInvalidError as error:
+            from daemon.cli.counting import counted
+            from daemon.cli.text import Styled
+            from daemon.config import salvage
+            from daemon.ownership import owner_of
+
+            rest = salvage(self.config_file, self.environ)
+            if owner_of(rest.paths.state) is None:
+                raise
+            there = f"{error.source or 'the environment'} has {counted(len(error.problems), 'problem')}"
+            advice = "the daemon goes on with the settings it had; `dropmill config check` says what is wrong"
+            self.err.line(Styled("warning", "odd"), f": {there}; {advice}")
+            self.read_config = rest
+            return rest
+
+    @property
     def out(self) -> Output:
         """Return where answers go."""
         return self.output(sys.stdout)

@@ -6,7 +6,7 @@ and where they stand), `leaves` and `wording` (one value), `reader` (all values)
 (the way out), `schedulefiles` (what the command line writes).
 """
 
-from daemon.config.loading import load
+from daemon.config.loading import load, salvage
 from daemon.config.manual import reference, sample
 from daemon.config.schedule import Schedule
 from daemon.config.schedulefiles import add_schedule, remove_schedule
@@ -51,6 +51,7 @@ __all__ = [
     "load",
     "reference",
     "remove_schedule",
+    "salvage",
     "sample",
     "schema",
     "show",

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.config.checks import check
+from daemon.config.draft import Draft, File
 from daemon.config.environment import override
 from daemon.config.locations import absolute, find_file, starting_folder, usual_paths
 from daemon.config.reader import Reader
 from daemon.config.settings import Config, Loaded, Paths
-from daemon.config.sources import SCHEDULES_FOLDER, gather
+from daemon.config.sources import SCHEDULES_FOLDER, gather, remains
 from engine.errors import ConfigInvalidError, Problem
 
 MOST_PROBLEMS = 100
@@ -37,6 +38,21 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     watched = (*([file] if file else []), folder / SCHEDULES_FOLDER)
     loaded = Loaded(file=file, folder=folder, watched=watched, origins=reader.origins)
     return Config(**sections, loaded=loaded)
+
+
+def salvage(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Make what can be made of settings that are not sound: enough to find a daemon that goes on with earlier ones.
+
+    What stands behind a fault of syntax is left out, and every section with a problem.
+    """
+    file = absolute(str(path), _here()) if path else find_file(environ, _here())
+    folder = starting_folder(file, environ)
+    draft = Draft(File(str(file or "")), remains(file) if file else {})
+    override(draft, environ)
+    usual = usual_paths(file, environ)
+    reader = Reader(draft, lambda text: absolute(text, folder, environ), {Paths: usual})
+    sections = {"paths": usual} | reader.read()
+    return Config(**sections, loaded=Loaded(file=file, folder=folder, watched=(), origins=reader.origins))
 
 
 def _here() -> Path:

@@ -54,6 +54,23 @@ def gather(path: Path | None, folder: Path) -> Draft:
     return draft
 
 
+def remains(path: Path) -> dict[str, Any]:
+    """Return what can be read of a file that may not be TOML: what stands before its first fault."""
+    try:
+        text = read_text(path)
+    except FileFaultError:
+        return {}
+    while True:
+        try:
+            return parse(text)
+        except FileFaultError as fault:
+            before = fault.place[0] - 1 if fault.place else 0
+            kept = text.splitlines(keepends=True)[:before]
+            if not kept:
+                return {}
+            text = "".join(kept)
+
+
 def read_text(path: Path) -> str:
     """Read a regular file as UTF-8, a byte-order mark and carriage returns left out.
 

@@ -230,3 +230,23 @@ def test_a_damaged_database_is_not_touched_and_the_status_is_65(mill, damage):
     assert "state.db" in mill.words()
     assert file.read_bytes() == broken
     assert mill.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("\nthis is no TOML", "has 1 problem;"), ("\n[executor]\nwokers = 3\n", "has 1 problem;")],
+    ids=["syntax", "a misspelt key"],
+)
+def test_a_daemon_is_seen_and_heard_while_its_settings_are_broken(mill, fault, told):
+    mill.start()
+    run = mill.submit(mill.chain(1))
+    mill.wait_for_end(run)
+    mill.config.write_text(mill.config.read_text() + fault)
+    for words in (["status"], ["runs"], ["show", run], ["schedules"], ["pause", "--reason", "later"], ["resume"]):
+        done = mill.call(*words)
+        assert done.returncode == 0, (words, done.stderr)
+        assert told in done.stderr
+        assert "goes on with the settings it had" in done.stderr
+    assert "COMPLETED" in mill.call("show", run).stdout
+    mill.stop()
+    assert mill.call("status").returncode == 2, "without a daemon, the fault is what matters"

@@ -27,9 +27,9 @@ def command(call: Invocation, *, run: str | None, as_json: bool) -> None:
 
     found: list[ApprovalView] = []
     if run is not None:
-        memory.expect(call.config, run)
-    if memory.is_there(call.config):
-        with memory.opened(call.config) as history:
+        memory.expect(call.config_in_force, run)
+    if memory.is_there(call.config_in_force):
+        with memory.opened(call.config_in_force) as history:
             found = history.approvals(None if run is None else memory.find(history, run))
     if as_json:
         call.out.json(found)

@@ -32,7 +32,7 @@ def command(call: Invocation, /, *, run: str, task: str, note: str, data: str | 
 
     wish: dict[str, Any] = {"note": note}
     if data is not None:
-        wish["data"] = _read(data, call.config.limits)
+        wish["data"] = _read(data, call.config_in_force.limits)
     deciding.decide(call, run, task, "approve", wish, as_json=as_json)
 
 

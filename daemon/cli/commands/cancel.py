@@ -20,7 +20,7 @@ def command(call: Invocation, /, *, run: str, message: str, as_json: bool) -> No
     from daemon.cli.calling import Daemon, of_run
     from daemon.cli.text import Styled
 
-    found = Daemon(call.config).post(of_run(run, "cancel"), {"message": message})
+    found = Daemon(call.config_in_force).post(of_run(run, "cancel"), {"message": message})
     if as_json:
         call.out.json(found)
     else:

@@ -17,7 +17,7 @@ def command(call: Invocation, /) -> None:
     from daemon.cli.calling import Daemon
     from daemon.cli.counting import counted
 
-    daemon = Daemon(call.config)
+    daemon = Daemon(call.config_in_force)
     daemon.post("/api/v1/drain")
     live = sum(daemon.get("/api/v1/status")["runs"].values())
     call.out.line(f"It takes nothing new and stops when {counted(live, 'live run')} ended." if live else "It stops.")

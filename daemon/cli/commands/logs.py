@@ -29,8 +29,8 @@ def command(call: Invocation, *, run: str, task: str | None, follow: bool, attem
 
     if attempt is not None and task is None:
         raise click.UsageError("--attempt needs a TASK")
-    memory.expect(call.config, run)
-    with memory.opened(call.config) as history:
+    memory.expect(call.config_in_force, run)
+    with memory.opened(call.config_in_force) as history:
         found = history.run(memory.find(history, run))
         if task is None:
             return _show_run(call, history, found, follow=follow)

@@ -24,13 +24,13 @@ def command(call: Invocation, /, *, run: str | None, message: str) -> None:
 
     message = message.strip()
     if run is not None:
-        found = pausing.of_run(call.config, run, "pause", message)
+        found = pausing.of_run(call.config_in_force, run, "pause", message)
         how = f"has ended meanwhile ({found['state']})" if found["ended_at"] else f"is paused by {found['message']}"
         call.out.line(f"run {found['id']} of {found['workflow']} {how}")
         return
     reason = message or f"{getpass.getuser()} paused it"
-    if pausing.asked(call.config, "/api/v1/pause", {"reason": reason}):
+    if pausing.asked(call.config_in_force, "/api/v1/pause", {"reason": reason}):
         call.out.line(f"Paused: {reason}. What runs goes on; `dropmill resume` lets tasks start again.")
     else:
-        holding.write(call.config.paths.state, reason)
+        holding.write(call.config_in_force.paths.state, reason)
         call.out.line(f"No daemon answers; the next one starts paused: {reason}")

@@ -21,13 +21,13 @@ def command(call: Invocation, /, *, run: str | None, message: str) -> None:
     from daemon.cli import pausing
 
     if run is not None:
-        found = pausing.of_run(call.config, run, "resume", message.strip())
+        found = pausing.of_run(call.config_in_force, run, "resume", message.strip())
         call.out.line(f"run {found['id']} of {found['workflow']} goes on")
         return
     if message:
         raise click.UsageError("--message needs a RUN")
-    if pausing.asked(call.config, "/api/v1/resume", {}):
+    if pausing.asked(call.config_in_force, "/api/v1/resume", {}):
         call.out.line("Tasks start again.")
     else:
-        holding.clear(call.config.paths.state)
+        holding.clear(call.config_in_force.paths.state)
         call.out.line("No daemon answers; the next one does not start paused.")

@@ -56,11 +56,11 @@ def command(  # noqa: PLR0913 -- one argument for each option
     from engine.clock import wall
 
     now = wall()
-    was_owned = memory.is_owned(call.config)
+    was_owned = memory.is_owned(call.config_in_force)
     first = None if since is None else _moment(since, now)
     found: list[RunView] = []
-    if memory.is_there(call.config):
-        with memory.opened(call.config) as history:
+    if memory.is_there(call.config_in_force):
+        with memory.opened(call.config_in_force) as history:
             last = None if before is None else history.run(memory.find(history, before)).id
             caller = None if parent is None else history.run(memory.find(history, parent)).id
             found = history.runs(
@@ -80,7 +80,8 @@ def command(  # noqa: PLR0913 -- one argument for each option
         is_filtered = any(value is not None for value in (state, workflow, trigger, since, parent, before))
         call.out.line("No run fits." if is_filtered else "No run is recorded yet; `dropmill run FILE` makes one.")
         return
-    orphans = [] if was_owned or memory.is_owned(call.config) else [run for run in found if not memory.has_ended(run)]
+    is_owned = was_owned or memory.is_owned(call.config_in_force)
+    orphans = [] if is_owned else [run for run in found if not memory.has_ended(run)]
     _list(call, found, now, orphans)
     _comment(call, found, orphans, is_full=len(found) == limit)
 

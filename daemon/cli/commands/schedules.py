@@ -31,9 +31,9 @@ def command(call: Invocation, *, name: str | None, limit: int, as_json: bool) ->
     """
     from daemon.cli import timetable
 
-    views = timetable.shown(call.config)
+    views = timetable.shown(call.config_in_force)
     if name is not None:
-        view, happened = timetable.find(views, name), timetable.due_times(call.config, name, limit)
+        view, happened = timetable.find(views, name), timetable.due_times(call.config_in_force, name, limit)
         _show(call, view, happened, as_json=as_json)
     elif as_json:
         call.out.json(views)

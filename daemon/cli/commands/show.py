@@ -29,13 +29,13 @@ def command(call: Invocation, *, run: str, events: bool, everything: bool, as_js
     """
     from daemon.cli import memory, standing
 
-    was_owned = memory.is_owned(call.config)
-    memory.expect(call.config, run)
-    with memory.opened(call.config) as history:
+    was_owned = memory.is_owned(call.config_in_force)
+    memory.expect(call.config_in_force, run)
+    with memory.opened(call.config_in_force) as history:
         found = history.run(memory.find(history, run))
         happened = history.events(found.id) if events else []
-        shape = None if as_json else standing.shape_of(history.document_of(found.id), call.config.limits)
-    is_orphan = not (was_owned or memory.has_ended(found) or memory.is_owned(call.config))
+        shape = None if as_json else standing.shape_of(history.document_of(found.id), call.config_in_force.limits)
+    is_orphan = not (was_owned or memory.has_ended(found) or memory.is_owned(call.config_in_force))
     if as_json:
         import msgspec
 

@@ -30,9 +30,9 @@ def command(call: Invocation, *, as_json: bool) -> int:
     from engine.errors import DaemonAbsentError
 
     try:
-        status = Daemon(call.config).get("/api/v1/status")
+        status = Daemon(call.config_in_force).get("/api/v1/status")
     except DaemonAbsentError as error:
-        owner = owner_of(call.config.paths.state)
+        owner = owner_of(call.config_in_force.paths.state)
         if as_json:
             call.out.json({"state": "absent", "owner": owner})
         elif owner is None:
