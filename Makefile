@@ -22,7 +22,7 @@ run: $(VENV)/runtime
 
 # Tests marked `alone` change or measure something of the whole machine, so they get it to themselves.
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not alone" $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not alone and not torture" $(PYTEST)
 	$(BIN)/python -m pytest -m alone $(PYTEST) || [ $$? -eq 5 ]
 
 # What RELIABILITY.md shows: within an hour. SEED and RECORD repeat a course or take it up; `make torture-long` goes on for

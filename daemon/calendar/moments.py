@@ -44,7 +44,11 @@ class Moment:
     def written(self, zone: Zone) -> str:
         """Write it in RFC 3339, with the offset that it was given or that the zone has then."""
         shown = dt.timezone(self.offset) if self.offset is not None else zone
-        return dt.datetime.fromtimestamp(self.instant(zone), shown).isoformat()
+        moment = dt.datetime.fromtimestamp(self.instant(zone), shown)
+        if (moment.utcoffset() or dt.timedelta(0)) % dt.timedelta(minutes=1):
+            # Before there were time zones, clocks went by the sun; RFC 3339 has no seconds in an offset.
+            moment = moment.astimezone(dt.UTC)
+        return moment.isoformat()
 
 
 def parse_moment(value: object) -> Moment:

@@ -208,6 +208,7 @@ def test_an_instant_is_due_once_and_never_again():
         ("2026-10-25T02:30:00+01:00", "2026-10-25T02:30:00+01:00"),
         (dt.datetime(2026, 7, 1, 12), "2026-07-01T12:00:00+02:00"),  # noqa: DTZ001 -- TOML's local date-time
         (dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC), "2026-07-01T12:00:00+00:00"),
+        ("0027-07-01T00:00:00", "0027-06-30T23:06:32+00:00"),  # by the sun, whose offset of 53:28 cannot be written
     ],
 )
 def test_an_instant_without_offset_is_wall_time_in_the_zone(text, expected):

@@ -3,7 +3,6 @@
 The table is that of RELIABILITY.md; a case is one of its tests, run on real small disks, real limits, real locks.
 """
 
-import os
 import subprocess
 import sys
 from typing import NamedTuple
@@ -11,8 +10,6 @@ from typing import NamedTuple
 from tests.rules.source import ROOT
 from tests.torture.part import Batch, Part, Tally
 
-# Set for tests that take longer than `make test` has time for.
-VARIABLE = "DROPMILL_TORTURE"
 _PASSED = 0
 _DISKS, _OTHERS = "tests/whole/test_disks.py", "tests/whole/test_resources.py"
 _SECONDS = 600.0
@@ -144,10 +141,7 @@ def _carry_out(batch: Batch) -> Tally:
             "-k",
             trouble.test,
         ]
-        environ = os.environ | {VARIABLE: "1"}
-        done = subprocess.run(
-            command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=_SECONDS)
         tally.cases += 1
         if done.returncode != _PASSED:
             tally.violations.append(f"{trouble.what}: {trouble.test}: {done.stdout[-800:]}")

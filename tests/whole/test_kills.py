@@ -4,10 +4,10 @@ DROPMILL_KILLS is how many times; without it, a few. DROPMILL_SEED repeats a cou
 """
 
 import os
-import random
 
 import pytest
 
+from tests.draws import draw_seed
 from tests.torture import kills, load
 
 FEW = 15
@@ -16,7 +16,7 @@ FEW = 15
 @pytest.mark.parametrize("mill", [load.SETTINGS], indirect=True)
 @pytest.mark.timeout(900)  # as long as DROPMILL_KILLS asks for
 def test_kills_at_random_moments_lose_nothing_and_nothing_is_done_twice(mill):
-    seed = os.environ.get("DROPMILL_SEED", str(random.SystemRandom().randrange(2**32)))
+    seed = str(draw_seed())
     print(f"DROPMILL_SEED={seed}")
     counts = kills.torment(mill, seed, int(os.environ.get("DROPMILL_KILLS", FEW)))
     print(", ".join(f"{count} {what}" for what, count in counts.items()))

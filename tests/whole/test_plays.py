@@ -14,6 +14,7 @@ from collections import Counter
 import pytest
 
 from engine.points import VARIABLE
+from tests.draws import draw_seed
 from tests.rules.source import sources
 from tests.waiting import wait_for
 from tests.whole import checker, plays
@@ -34,7 +35,7 @@ POINTS = sorted(
 @pytest.mark.parametrize("mill", [plays.SETTINGS], indirect=True)
 @pytest.mark.timeout(3600)  # as long as DROPMILL_PLAYS asks for
 def test_random_workflows_end_as_the_interpreter_says_in_a_daemon_that_is_killed_again_and_again(mill):
-    seed = int(os.environ.get("DROPMILL_SEED", random.SystemRandom().randrange(2**32)))
+    seed = draw_seed()
     count = int(os.environ.get("DROPMILL_PLAYS", FEW))
     print(f"DROPMILL_SEED={seed}")
     rng = random.Random(seed)

@@ -1,12 +1,11 @@
 """Power cuts, a few of them; `make torture` makes hundreds. And that the simulator sees what it is there for."""
 
-import os
-import random
 import subprocess
 import sys
 
 import pytest
 
+from tests.draws import draw_seed
 from tests.rules.source import ROOT
 from tests.whole.disk import Mode
 
@@ -64,7 +63,7 @@ def test_a_cut_takes_what_was_not_flushed_and_leaves_what_was(tmp_path):
 
 
 def test_what_was_acknowledged_before_a_power_cut_is_done_once_to_the_end():
-    seed = os.environ.get("DROPMILL_SEED", str(random.SystemRandom().randrange(2**32)))
+    seed = str(draw_seed())
     command = [sys.executable, "-m", "tests.torture.batch", "power cuts", seed, "0", str(CUTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"

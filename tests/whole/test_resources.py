@@ -15,7 +15,6 @@ import pytest
 from engine import tree
 from tests.torture import load
 from tests.torture.lives import name_of
-from tests.torture.resources import VARIABLE
 from tests.waiting import wait_for, wait_for_file
 from tests.whole import checker
 from tests.whole.mill import Mill
@@ -146,9 +145,7 @@ def test_a_task_that_takes_too_much_memory_fails_alone(mill):
     assert mill.stop() == 0
 
 
-@pytest.mark.skipif(
-    VARIABLE not in os.environ, reason="takes a minute: make torture has it; a short lock is test_sqlite's"
-)
+@pytest.mark.torture  # takes a minute; a short lock is test_sqlite's
 @pytest.mark.timeout(200)  # as long as the daemon is patient, three times
 def test_a_locked_database_is_waited_for_and_that_is_said(mill):
     mill.start()

@@ -109,8 +109,8 @@ BUGS = (
         (
             Edit(
                 "engine/rows.py",
-                "return all(statement.run_all(connection, some) == len(some) for",
-                "return all(statement.run_all(connection, some) <= len(some) for",
+                "statement.run_all(connection, some) == len(some) or statement in sweeping",
+                "statement.run_all(connection, some) <= len(some) or statement in sweeping",
             ),
         ),
     ),
