@@ -196,16 +196,18 @@ class Engine:
     def cancel(self, run: str, message: str = "") -> None:
         """End a live run.
 
-        Raises RunEndedError for any other.
+        Raises RunUnknownError, and RunEndedError for one that has ended.
         """
-        self._running().cancel(run, message=message).result()
+        self._running().cancel(self.show(run).id, message=message).result()
 
-    def decide(self, run: str, task: str, decision: Decision) -> None:
-        """Approve or reject for a task that waits for a person.
+    def decide(self, run: str, task: str, decision: Decision | bool) -> None:  # noqa: FBT001 -- a plain yes or no
+        """Approve or reject for a task that waits for a person; a Decision says who, why and with which data.
 
-        Raises NotWaitingError, DecisionInvalidError and others of the tree.
+        Raises RunUnknownError, NotWaitingError, DecisionInvalidError and others of the tree.
         """
-        self._running().decide(run, task, decision).result()
+        if isinstance(decision, bool):
+            decision = Decision(is_approved=decision)
+        self._running().decide(self.show(run).id, task, decision).result()
 
     def _listen(self, run: str, orders: Sequence[Order], _now: float) -> None:
         if any(isinstance(order, Finish) for order in orders):

@@ -83,7 +83,10 @@ class TaskReader:
         if kind is not None and kind.is_native:
             self._judge_native(index, kind, entry, own, written)
         if expressions.holds(entry):
-            names = self._names(own) - (references.NOT_KEPT if kind is not None and kind.is_native else frozenset())
+            # Also those of a foreach or loop that was refused: what uses them is not wrong for that.
+            names = self._names(refused | own) - (
+                references.NOT_KEPT if kind is not None and kind.is_native else frozenset()
+            )
             section.gathering.scan(entry, f"{section.at}/{index}", names, index)
         if refused or "id" not in own:
             self._note_unsound(index, own, refused)

@@ -334,3 +334,12 @@ def test_hooks_count_for_the_limit_on_tasks():
 )
 def test_a_problem_of_control_flow_says_what_to_do(document, words):
     assert words in " ".join(map(str, found(document)))
+
+
+@pytest.mark.parametrize(
+    "keys", [{"foreach": 5, "x": "${{ item }}"}, {"loop": {"until": "iteration > 2"}, "x": "${{ iteration }}"}]
+)
+def test_what_uses_the_names_of_a_refused_foreach_or_loop_is_not_wrong_for_that(keys):
+    _, problems = loader.load(json.dumps({"tasks": [{"id": "a", "type": "any", **keys}]}).encode(), CATALOGUE, LIMITS)
+    assert len(problems) == 1
+    assert problems[0].pointer.startswith(("/tasks/0/foreach", "/tasks/0/loop"))

@@ -71,8 +71,15 @@ def test_a_run_can_be_cancelled_and_an_unknown_one_is_an_error(session):
     run = session.submit(ASKING)
     session.cancel(run, "enough")
     assert session.wait(run).state is State.CANCELLED
-    with pytest.raises(RunUnknownError):
-        session.wait("nothing")
+    for ask in (session.wait, session.cancel, session.status, session.metrics):
+        with pytest.raises(RunUnknownError):
+            ask("nothing")
+
+
+def test_a_plain_yes_or_no_decides_too(session):
+    run = session.submit(ASKING)
+    session.decide(run, "q", False)
+    assert session.wait(run).state is State.FAILED
 
 
 def test_it_is_awaited_and_takes_nothing_after_its_end():
