@@ -67,7 +67,8 @@ class Runner:
         self._registry, self._limits = registry, limits
         self._settings = {name: msgspec.json.encode(value) for name, value in settings.items() if value}
         self._surroundings = Surroundings() if owns_process else None
-        self._reserve: bytearray | None = None
+        # From the start, so that it is there before the limit of an attempt counts: the limit is all the attempt's.
+        self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
 
     def run(self, dispatch: Dispatch) -> Done:
         """Run one attempt and return its report, whatever the plugin does.
